@@ -101,16 +101,10 @@ def seconds_a_task(environment: dict[str, str]) -> tuple[float, float]:
     """Seconds that one ping and one module with a read cost, each the slope over ten tasks of one play."""
     times = {}
     for name, module in {"ping": "ansible.builtin.ping", "module": "metaflow.infra.azure_provider"}.items():
-        arguments = "{}" if name == "ping" else "{namespaces: [Microsoft.Network]}"
+        arguments = {} if name == "ping" else {"namespaces": ["Microsoft.Network"]}
         with tempfile.NamedTemporaryFile("w", suffix=".yml", dir=ROOT) as book:
-            book.write(f"- hosts: localhost
-  gather_facts: false
-  tasks:
-    - name: Measure
-      {module}: {arguments}
-")
-            book.write("      loop: '{{ range(count | int) }}'
-")
+            loop = "{{ range(count | int) }}"
+            book.write(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": [{"name": "Measure", module: arguments, "loop": loop}]}]))
             book.flush()
             taken = {}
             for count in (1, 11):
