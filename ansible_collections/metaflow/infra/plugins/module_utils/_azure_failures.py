@@ -1,0 +1,118 @@
+"""Private to this collection: what an Azure failure means for a machine pool or a database server, as tables.
+
+The same cause comes in several dresses: as the code of a 400, as the code of a failed operation, or as text inside the message of a
+code that says nothing (``ReconcileVMSSAgentPoolFailed``, ``PreconditionFailed`` with a JSON document inside its message).
+So codes are looked for in both code and message.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+# Another VM size may help. Code -> what it means, as the rest of a sentence that starts with the size.
+SIZE_FAILURES: t.Final = {
+    "OverconstrainedZonalAllocationRequest": "has no free capacity that fits the wished zones and features",
+    "OverconstrainedAllocationRequest": "has no free capacity that fits the wished features",
+    "ZonalAllocationFailed": "has no free capacity in the wished zones",
+    "AllocationFailed": "has no free capacity in the region just now",
+    "InsufficientVCPUQuota": "needs more vCPU quota",
+    "QuotaExceeded": "needs more vCPU quota",
+    "VMSizeNotSupported": "is not allowed for this subscription in the region",
+    "SkuNotAvailable": "is not available for this subscription in the region",
+    "AvailabilityZoneNotSupported": "is not offered in the wished zones",
+}
+QUOTA_DETAIL = re.compile(
+    r"exceeding approved (?P<family>\S+) Cores quota.*?Current Limit: (?P<limit>\d+), Current Usage: (?P<usage>\d+)"
+    r".*?New Limit Required: (?P<wanted>\d+)",
+    re.S,
+)
+REGIONAL_DETAIL = re.compile(r"left regional vcpu quota (?P<left>\d+), requested quota (?P<needed>\d+)", re.I)
+# "exceeding approved ... quota" also comes as OperationNotAllowed, the code of an operation in progress.
+QUOTA_TEXT = re.compile(
+    r"exceeding approved .{0,80}quota|insufficient regional vcpu quota|The VM size of \S+ is not allowed in your subscription", re.I
+)
+
+
+def quota_request(message: str) -> str:
+    """What to ask Azure for, read from a quota failure's message; empty where it doesn't say."""
+    if found := QUOTA_DETAIL.search(message):
+        return f"family {found['family']}: {found['usage']} of {found['limit']} vCPUs in use, request a limit of at least {found['wanted']}"
+    if found := REGIONAL_DETAIL.search(message):
+        return f"Total Regional vCPUs: {found['left']} left and {found['needed']} needed, request {int(found['needed']) - int(found['left'])} more"
+    return ""
+
+
+def size_failure(code: str | None, message: str | None) -> str | None:
+    """Why a VM size was refused, as the rest of a sentence that starts with it; None where another size wouldn't help."""
+    text = f"{code or ''} {message or ''}"
+    for known, meaning in SIZE_FAILURES.items():
+        if known in text:
+            request = quota_request(text)
+            return f"{meaning} ({known}{': ' + request if request else ''})"
+    if QUOTA_TEXT.search(text):
+        if "not allowed in your subscription" in text:
+            return "is not allowed for this subscription in the region (VMSizeNotSupported)"
+        request = quota_request(text)
+        return f"needs more vCPU quota{f' ({request})' if request else ''}"
+    return None
+
+
+# Flexible Server: failures of a creation that are known to pass by themselves.
+CREATION_RETRIES: t.Final = frozenset(
+    {
+        "InternalServerError",
+        "ServerGroupDropping",
+        "ServerIsBusy",
+        "ServerBusy",
+        "ServiceUnavailable",
+        "ServiceTimeout",
+        "OperationTimedOut",
+        "RetryableError",
+        "AnotherOperationInProgress",
+    }
+)
+
+# Failures that never pass by themselves -> what to do.
+CREATION_HINTS: t.Final = {
+    "LocationIsOfferRestricted": "this subscription may not have PostgreSQL servers in {location}: open a support request of the type "
+    "'Service and subscription limits (quotas)' for Azure Database for PostgreSQL flexible server in {location}, or choose another region",
+    "ParameterOutOfRange": "version {version} or size {sku} is not offered to this subscription in {location}: ask for access, or choose others",
+    "LocationNotAvailableForResourceType": "PostgreSQL flexible servers are not offered in {location}: choose another region",
+    "SkuNotAvailable": "size {sku} is not available to this subscription in {location}: choose another size, or ask Azure support for it",
+    "QuotaExceeded": "request a higher 'Azure Database for PostgreSQL flexible server' vCPU quota in {location} for the family of {sku}",
+    "SubscriptionQuotaExceeded": "request a higher 'Azure Database for PostgreSQL flexible server' vCPU quota in {location} for the family of {sku}",
+    "ServerNameAlreadyExists": "server names are global and this one is taken: choose another name (a dropped server keeps its name for some days)",
+    "SubnetMissingRequiredDelegation": "delegate the subnet to Microsoft.DBforPostgreSQL/flexibleServers",
+    "PrivateDnsZoneNameNotValid": "the private DNS zone must end with .postgres.database.azure.com and must not be named after a server",
+    "RequestDisallowedByPolicy": "a policy of this subscription forbids it: ask those who look after the policies",
+}
+CREATION_TEXTS: t.Final = (
+    (re.compile(r"quota .{0,80}exceeded|exceed\w* .{0,80}quota", re.I), "QuotaExceeded"),
+    (re.compile(r"SKU is not supported in this region|requested VM size .{0,80} not available", re.I), "SkuNotAvailable"),
+    (re.compile(r"restricted from provisioning in", re.I), "LocationIsOfferRestricted"),
+)
+
+
+def creation_hint(code: str | None, message: str | None, **facts: str) -> str | None:
+    """What to do about a failed creation of a Flexible Server (facts: location, sku, version); None where nothing is known."""
+    known = code if code in CREATION_HINTS else next((name for pattern, name in CREATION_TEXTS if pattern.search(message or "")), None)
+    return CREATION_HINTS[known].format_map(facts) if known else None
+
+
+def creation_may_pass(status: int | None, code: str | None, message: str | None) -> bool:
+    """Whether a failed creation of a Flexible Server is worth another attempt with the same request."""
+    if any(pattern.search(message or "") for pattern, _name in CREATION_TEXTS):
+        return False
+    return code in CREATION_RETRIES or (status is not None and status >= 500 and code not in CREATION_HINTS)
+
+
+def in_progress(code: str | None, message: str | None) -> bool:
+    """Whether a refusal only says that something else is going on with the cluster at present."""
+    if QUOTA_TEXT.search(message or ""):
+        return False
+    if code in {"AnotherOperationInProgress", "AKSOperationPreempted", "RetryableErrorDueToAnotherOperation", "EtagMismatch"}:
+        return True
+    return code == "OperationNotAllowed" and bool(
+        re.search(r"in progress|since .{0,60} was issued|is currently|another operation", message or "", re.I)
+    )
