@@ -11,6 +11,7 @@ import uuid
 
 from . import ports
 from .azure.directory import Directory
+from .azure.tokens import Tokens
 from .certificates import CertificateAuthority, write_secret
 from .clock import Clock, timestamp
 from .faults import Faults
@@ -39,6 +40,7 @@ class Emulator:
     directory: Directory
     faults: Faults
     processes: Processes
+    tokens: Tokens
     tenant_id: str
     subscription_id: str
     tunnels: dict[str, tuple[str, int]] = dataclasses.field(default_factory=dict)  # host name -> address of raw TCP passed through
@@ -66,6 +68,7 @@ class Emulator:
             directory=Directory(store, clock, settings),
             faults=Faults(store),
             processes=Processes(store, state),
+            tokens=Tokens(state / "token-key.pem", identity["tenant_id"], clock),
             **identity,
         )
         if store.get("emulator", "identity") is None:
