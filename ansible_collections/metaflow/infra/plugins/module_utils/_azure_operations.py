@@ -1,0 +1,46 @@
+# Private to the collection: its interface may change at any time.
+# Copyright (c) 2026, the metaflow.infra authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Long-running operations, followed by azure-core's rules (Azure-AsyncOperation, Location, provisioningState, in this order)."""
+
+from __future__ import annotations
+
+import typing as t
+
+from azure.core.exceptions import HttpResponseError
+from azure.mgmt.core.polling.arm_polling import ARMPolling
+
+from ._azure_http import Client, content
+from ._wait import intervals
+
+
+class Polling(ARMPolling):
+    """ARMPolling with our clock and deadline, shorter pauses than its 30 s where the service asks for none, and word to the user."""
+
+    def __init__(self, client: Client, what: str) -> None:
+        super().__init__(timeout=0, lro_options={"final-state-via": "azure-async-operation"})
+        self.owner, self.what, self.pauses = client, what, intervals(1, 15)
+
+    def _extract_delay(self) -> float:
+        return super()._extract_delay() or next(self.pauses)
+
+    def _sleep(self, delay: float) -> None:
+        self.owner.report(self.what, self.status())
+        self.owner.deadline.sleep(delay, self.what, self.status())
+
+
+def follow(client: Client, answer: t.Any, what: str, during: str) -> t.Any:
+    """Wait until the operation that `answer` began is over; the resource as it is then, None where there is none.
+
+    :raises ApiError: with the operation's own error where it fails.
+    :raises Timeout: at the client's deadline.
+    """
+    polling: t.Any = Polling(client, what)
+    try:
+        polling.initialize(client.pipeline, answer, lambda last: content(last.http_response))
+        polling.run()
+    except HttpResponseError as error:
+        raise client.refusal(error.response, during) from None
+    return polling.resource()
