@@ -83,7 +83,7 @@ HINTS = {
     "ErrCode_InsufficientVCPUQuota": "Ask for more quota in Azure's portal (Subscription, Usage + quotas), or choose a smaller or other size.",
     "RequestDisallowedByPolicy": "An Azure Policy forbids it: its name is in the message; change what is declared, or ask for an exemption.",
     "ScopeLocked": "Remove the lock first, if it should go.",
-    "InUseSubnetCannotBeDeleted": "Something still uses the subnet: delete that first; a deleted database server lets go of it after minutes to hours.",
+    "InUseSubnetCannotBeDeleted": "Something still uses the subnet: delete that first; a deleted database server lets go of it only later.",
     "NetcfgSubnetRangesOverlap": "Choose an address range that no other subnet of the network has.",
     "StorageAccountAlreadyTaken": "Storage account names are unique in all of Azure: choose another.",
     "RoleAssignmentLimitExceeded": "Delete assignments that are not used (they show as 'Identity not found').",
