@@ -9,6 +9,7 @@ import os
 import pathlib
 import typing as t
 
+import certifi
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -22,22 +23,31 @@ Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 class CertificateAuthority:
     """A CA of this emulator's own, made at first use and kept in `folder`.
 
-    `bundle_path` (key and certificate, 0600) is laid out as mitmproxy expects it in its confdir, so that the proxy signs with the same CA.
+    `key_path` (key and certificate, 0600) is laid out as mitmproxy expects it in its confdir, so that the proxy signs with the same CA.
     """
 
     def __init__(self, folder: pathlib.Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.folder = folder
-        self.bundle_path = folder / "mitmproxy-ca.pem"
+        self.key_path = folder / "mitmproxy-ca.pem"
         self.ca_path = folder / "ca.pem"
-        if not self.bundle_path.exists():
+        if not self.key_path.exists():
             self._create()
-        pem = self.bundle_path.read_bytes()
+        pem = self.key_path.read_bytes()
         self._key = t.cast(Key, serialization.load_pem_private_key(pem, None))
         self._certificate = x509.load_pem_x509_certificate(pem)
         self.ca_pem = self._certificate.public_bytes(serialization.Encoding.PEM).decode()
         if not self.ca_path.exists():
             self.ca_path.write_text(self.ca_pem)
+
+    @property
+    def bundle_path(self) -> pathlib.Path:
+        """The public roots that Python's clients trust, and this CA: what `REQUESTS_CA_BUNDLE` and its like are set to."""
+        path = self.folder / "bundle.pem"
+        content = f"{pathlib.Path(certifi.where()).read_text()}\n{self.ca_pem}"
+        if not path.exists() or path.read_text() != content:
+            path.write_text(content)
+        return path
 
     def issue(self, names: list[str], ips: t.Sequence[str] = ()) -> tuple[str, str]:
         """A server certificate for the host `names` and addresses `ips`, with its key, as PEM: (certificate, key).
@@ -92,7 +102,7 @@ class CertificateAuthority:
             .add_extension(usage, critical=True)
             .sign(key, hashes.SHA256())
         )
-        write_secret(self.bundle_path, _key_pem(key) + certificate.public_bytes(serialization.Encoding.PEM))
+        write_secret(self.key_path, _key_pem(key) + certificate.public_bytes(serialization.Encoding.PEM))
 
 
 def write_secret(path: pathlib.Path, content: bytes) -> None:

@@ -118,4 +118,4 @@ class Emulator:
             "description": None,
         }
         resource = {"id": path, "name": name, "type": "Microsoft.Authorization/roleAssignments", "properties": properties}
-        self.store.put("resources", path.lower(), resource)
+        self.store.put("role_assignments", path.lower(), resource)

@@ -69,6 +69,10 @@ class Faults:
     def add(self, rules: list[Rule]) -> None:
         self.set([*self.rules, *rules])
 
+    def listed(self) -> list[Json]:
+        """The rules with what is left of each, as JSON."""
+        return [dataclasses.asdict(rule) for rule in self.rules]
+
     def take(self, method: str, host: str, path: str) -> Rule | None:
         """The rule that applies to this call, counted down; None where the call goes its ordinary way."""
         return self._take(method, f"{host}{path}", operation=False)
@@ -93,7 +97,18 @@ class Faults:
         return None
 
     def _save(self) -> None:
-        self._store.put("faults", "rules", {"rules": [dataclasses.asdict(rule) for rule in self.rules]})
+        self._store.put("faults", "rules", {"rules": self.listed()})
+
+
+def change(faults: Faults, action: str, text: str) -> list[Json]:
+    """Do what `cloud-emulator faults ACTION` says; the rules in force afterwards. Raises ValueError on a bad rule, with nothing changed."""
+    if action == "clear":
+        faults.set([])
+    elif action == "set":
+        faults.set(parse(text))
+    elif action == "add":
+        faults.add(parse(text))
+    return faults.listed()
 
 
 def parse(text: str) -> list[Rule]:
