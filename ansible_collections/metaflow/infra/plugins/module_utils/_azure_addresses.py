@@ -1,4 +1,9 @@
-"""Private to this collection: whether a stack's address ranges are valid, disjoint and large enough. Pure; each fault is one sentence.
+# Private to the collection: its interface may change at any time.
+# Copyright (c) 2026, the metaflow.infra authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whether a stack's address ranges are valid, disjoint and large enough. Pure; each fault is one sentence.
 
 Sizes: Azure keeps 5 addresses of each subnet for itself. A Flexible Server's delegated subnet is /28 or larger. With flat Azure CNI each node
 takes an address for itself and one for each pod it may run; with overlay, or kubenet, pods have addresses of their own. An upgrade surges:

@@ -1,4 +1,9 @@
-"""Private to this collection: which virtual machine sizes a subscription can have in a region, decided from what Azure says.
+# Private to the collection: its interface may change at any time.
+# Copyright (c) 2026, the metaflow.infra authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which virtual machine sizes a subscription can have in a region, decided from what Azure says.
 
 Facts come from two calls, ``Microsoft.Compute/skus`` (what exists, its family, zones and restrictions) and
 ``locations/<region>/usages`` (vCPUs in use and allowed, for each family and for ``cores``, all families together).

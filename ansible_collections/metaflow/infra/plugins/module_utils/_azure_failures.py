@@ -1,4 +1,9 @@
-"""Private to this collection: what an Azure failure means for a machine pool or a database server, as tables.
+# Private to the collection: its interface may change at any time.
+# Copyright (c) 2026, the metaflow.infra authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What an Azure failure means for a machine pool or a database server, as tables.
 
 The same cause comes in several dresses: as the code of a 400, as the code of a failed operation, or as text inside the message of a
 code that says nothing (``ReconcileVMSSAgentPoolFailed``, ``PreconditionFailed`` with a JSON document inside its message).
@@ -94,25 +99,20 @@ CREATION_TEXTS: t.Final = (
 )
 
 
-def creation_hint(code: str | None, message: str | None, **facts: str) -> str | None:
+def known_cause(codes: t.Iterable[str], message: str) -> str | None:
+    """The key of CREATION_HINTS that a failure's codes (its own first, then those inside it) or its text point at."""
+    by_code = (code for code in codes if code in CREATION_HINTS)
+    return next(by_code, None) or next((name for pattern, name in CREATION_TEXTS if pattern.search(message)), None)
+
+
+def creation_hint(codes: t.Iterable[str], message: str, **facts: str) -> str | None:
     """What to do about a failed creation of a Flexible Server (facts: location, sku, version); None where nothing is known."""
-    known = code if code in CREATION_HINTS else next((name for pattern, name in CREATION_TEXTS if pattern.search(message or "")), None)
-    return CREATION_HINTS[known].format_map(facts) if known else None
+    cause = known_cause(codes, message)
+    return CREATION_HINTS[cause].format_map(facts) if cause else None
 
 
-def creation_may_pass(status: int | None, code: str | None, message: str | None) -> bool:
+def creation_may_pass(status: int, codes: t.Collection[str], message: str) -> bool:
     """Whether a failed creation of a Flexible Server is worth another attempt with the same request."""
-    if any(pattern.search(message or "") for pattern, _name in CREATION_TEXTS):
+    if known_cause(codes, message):
         return False
-    return code in CREATION_RETRIES or (status is not None and status >= 500 and code not in CREATION_HINTS)
-
-
-def in_progress(code: str | None, message: str | None) -> bool:
-    """Whether a refusal only says that something else is going on with the cluster at present."""
-    if QUOTA_TEXT.search(message or ""):
-        return False
-    if code in {"AnotherOperationInProgress", "AKSOperationPreempted", "RetryableErrorDueToAnotherOperation", "EtagMismatch"}:
-        return True
-    return code == "OperationNotAllowed" and bool(
-        re.search(r"in progress|since .{0,60} was issued|is currently|another operation", message or "", re.I)
-    )
+    return bool(CREATION_RETRIES & set(codes)) or status >= 500

@@ -1,4 +1,9 @@
-"""Private to this collection: Azure's naming rules as one table, and the sentence for a name that breaks them."""
+# Private to the collection: its interface may change at any time.
+# Copyright (c) 2026, the metaflow.infra authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Azure's naming rules as one table, and the sentence for a name that breaks them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,12 @@
-"""Private to this collection: a PostgreSQL Flexible Server as data: the bodies sent, what can't be changed, and what Azure offers. Pure.
+# Private to the collection: its interface may change at any time.
+# Copyright (c) 2026, the metaflow.infra authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A PostgreSQL Flexible Server as data: the bodies sent, what can't be changed, and what Azure offers. Pure.
 
 Facts: a server has no ``provisioningState``; it is usable when ``properties.state`` is ``Ready``. The administrator's password is write-only.
-Storage only grows, the version only goes up, and the properties of IMMUTABLE are fixed at creation.
+Storage only grows, the version only goes up, and what RULES calls immutable is fixed at creation.
 """
 
 from __future__ import annotations
@@ -10,16 +15,18 @@ import secrets
 import string
 import typing as t
 
-from ._azure_compute import normalized
+from ._compare import Rules, differences
+from ._plan import Change
 
 Json = dict[str, t.Any]
 
 API_VERSION: t.Final = "2025-08-01"
+TYPE: t.Final = "Microsoft.DBforPostgreSQL/flexibleServers"
 STORAGE_STEPS: t.Final = (32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32767)
 TIERS: t.Final = {"standard_b": "Burstable", "standard_d": "GeneralPurpose", "standard_e": "MemoryOptimized"}
 SYSTEM_DATABASES: t.Final = frozenset({"postgres", "azure_maintenance", "azure_sys"})
 
-# Option -> where it stands in the server's body. A tuple below "sku" and "properties" keeps the order in which a diff is read.
+# Option -> where it stands in the server's body.
 PATHS: t.Final[dict[str, tuple[str, ...]]] = {
     "location": ("location",),
     "tags": ("tags",),
@@ -33,9 +40,40 @@ PATHS: t.Final[dict[str, tuple[str, ...]]] = {
     "delegated_subnet_id": ("properties", "network", "delegatedSubnetResourceId"),
     "private_dns_zone_id": ("properties", "network", "privateDnsZoneArmResourceId"),
 }
-IMMUTABLE: t.Final = ("location", "administrator_login", "delegated_subnet_id", "geo_redundant_backup")
+RULES: t.Final = Rules(
+    read_only=(
+        "id",
+        "name",
+        "type",
+        "systemData",
+        "properties.minorVersion",
+        "properties.state",
+        "properties.fullyQualifiedDomainName",
+        "properties.backup.earliestRestoreDate",
+        "properties.highAvailability.state",
+        "properties.replicaCapacity",
+        "properties.replica",
+        "properties.privateEndpointConnections",
+    ),
+    immutable=(
+        "location",
+        "properties.administratorLogin",
+        "properties.network.delegatedSubnetResourceId",
+        "properties.backup.geoRedundantBackup",
+    ),
+    write_only=("properties.administratorLoginPassword",),
+    create_only=("properties.createMode", "properties.authConfig"),
+    ignore_case=("sku.name", "sku.tier", "properties.highAvailability.mode", "properties.version"),
+)
 SWITCHES: t.Final = frozenset({"storage_auto_grow", "geo_redundant_backup"})
 IN_BODY: t.Final = {"disabled": "Disabled", "same_zone": "SameZone", "zone_redundant": "ZoneRedundant", True: "Enabled", False: "Disabled"}
+DATABASE_RULES: t.Final = Rules(
+    read_only=("id", "name", "type", "systemData"),
+    immutable=("properties.charset", "properties.collation"),
+    ignore_case=("properties.charset", "properties.collation"),
+)
+# Who set a value (source) is not compared: a value that is right by default stays the default.
+CONFIGURATION_RULES: t.Final = Rules(create_only=("properties.source",))
 
 
 def random_password() -> str:
@@ -101,25 +139,30 @@ def faults(params: t.Mapping[str, t.Any]) -> list[str]:
         found.append(f"High availability needs the tier GeneralPurpose or MemoryOptimized, and {sku['name'] if sku else ''} is Burstable.")
     if bool(params.get("delegated_subnet_id")) != bool(params.get("private_dns_zone_id")):
         found.append("delegated_subnet_id and private_dns_zone_id go together: a server in a virtual network needs both.")
+    if password := params.get("administrator_password"):
+        found += password_faults(password, params.get("administrator_login"))
+    elif params.get("update_password") == "always":
+        found.append("update_password is always, and there is no administrator_password to set.")
     days = params.get("backup_retention_days")
     if days is not None and not 7 <= days <= 35:
         found.append(f"backup_retention_days is {days} and must be from 7 to 35.")
     return found
 
 
-def same(option: str, wanted: t.Any, live: t.Any) -> bool:
-    """Whether a declared value is the live one, as Azure compares: regions without spaces and case, ids without case."""
-    if option == "location":
-        return normalized(str(wanted)) == normalized(str(live))
-    return str(wanted).lower() == str(live).lower() if isinstance(wanted, str) else bool(wanted == live)
+def password_faults(password: str, login: str | None) -> list[str]:
+    """What Azure would refuse about a password (PasswordTooShort, PasswordTooLong, PasswordNotComplex), without showing it."""
+    kinds = (str.islower, str.isupper, str.isdigit, lambda character: not character.isalnum())
+    if not 8 <= len(password) <= 128:
+        return ["The administrator's password must have 8 to 128 characters."]
+    if sum(any(map(kind, password)) for kind in kinds) < 3:
+        return ["The administrator's password must have characters of three kinds of: lower case, upper case, digits, others."]
+    if login and login.lower() in password.lower():
+        return ["The administrator's password must not contain the login name."]
+    return []
 
 
-def mismatch(name: str, body: Json, live: Json) -> str | None:
-    """The sentence for the first declared property that Azure can't change on this server; None where all can be had."""
-    for option in IMMUTABLE:
-        wanted, have = dig(body, PATHS[option]), dig(live, PATHS[option])
-        if wanted is not None and not same(option, wanted, have):
-            return f"The server {name} exists with {option} {have or 'unset'} and {wanted} is wanted: Azure can't change that. Nothing was changed."
+def limits(name: str, body: Json, live: Json) -> str | None:
+    """The sentence for what is declared lower than it is and can only go up; None where all can be had."""
     version, have = dig(body, PATHS["version"]), dig(live, PATHS["version"])
     if version is not None and have is not None and int(version) < int(have):
         return f"The server {name} runs PostgreSQL {have} and version {version} is wanted: Azure can't lower it. Nothing was changed."
@@ -140,6 +183,31 @@ def grown(body: Json, live: Json) -> Json:
     return {**body, "properties": properties if storage else {k: v for k, v in properties.items() if k != "storage"}}
 
 
+def creation_faults(params: t.Mapping[str, t.Any]) -> str | None:
+    """The sentence for what a creation needs and isn't declared; None where all is."""
+    missing = [name for name in ("location", "version", "sku", "storage_gb", "administrator_login") if params.get(name) is None]
+    return f"The server {params['name']} doesn't exist, and to create it these are needed too: {', '.join(missing)}." if missing else None
+
+
+def patches(change: Change) -> list[Json]:
+    """The bodies to send for a changed server, in order: a new major version by itself, after the rest."""
+    body = change.patch if change else {}
+    properties = dict(body.get("properties") or {})
+    version = properties.pop("version", None)
+    rest = {key: value for key, value in {**body, "properties": properties}.items() if value}
+    upgrade = {"properties": {"version": version, "createMode": "Update"}}
+    return [*([rest] if rest else []), *([upgrade] if version else [])]
+
+
+def configuration_fault(name: str, live: Json | None, body: Json, rules: Rules) -> str | None:
+    """The sentence for a server parameter that can't be set; None for one that can, or is already right."""
+    if live is None:
+        return f"The server has no parameter {name}."
+    if live.get("properties", {}).get("isReadOnly") and differences(body, live, rules):
+        return f"The server parameter {name} is {live['properties'].get('value')} and can't be changed: Azure keeps it read-only."
+    return None
+
+
 def value_text(value: t.Any) -> str:
     """A configuration's value as the server writes it: YAML's true and false are on and off."""
     if isinstance(value, bool):
@@ -153,13 +221,9 @@ def database_body(database: t.Mapping[str, t.Any]) -> Json:
     return {"properties": {key: database[key] for key in ("charset", "collation") if database.get(key)}}
 
 
-def database_mismatch(database: t.Mapping[str, t.Any], live: Json) -> str | None:
-    """The sentence for a database that exists with another character set or collation."""
-    for key in ("charset", "collation"):
-        wanted, have = database.get(key), live.get("properties", {}).get(key)
-        if wanted and have and wanted.lower() != have.lower():
-            return f"The database {database['name']} exists with {key} {have} and {wanted} is wanted: that can't be changed. Nothing was changed."
-    return None
+def configuration_body(value: t.Any) -> Json:
+    """The body of a server parameter, as ``az`` and terraform send it."""
+    return {"properties": {"value": value_text(value), "source": "user-override"}}
 
 
 def offer_fault(capabilities: t.Sequence[Json], location: str, version: str | None, sku_name: str | None) -> str | None:

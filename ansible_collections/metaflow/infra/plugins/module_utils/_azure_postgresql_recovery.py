@@ -1,4 +1,9 @@
-"""Private to this collection: what to do after the creation of a Flexible Server failed. Pure decisions; nothing here calls Azure.
+# Private to the collection: its interface may change at any time.
+# Copyright (c) 2026, the metaflow.infra authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What to do after the creation of a Flexible Server failed. Pure decisions; nothing here calls Azure.
 
 The first creation in a subscription often ends with InternalServerError, a catch-all. What Azure leaves then varies: nothing, a server
 that becomes Ready all the same, one that is being dropped, or one that is broken and blocks its name.
@@ -6,6 +11,7 @@ that becomes Ready all the same, one that is being dropped, or one that is broke
 
 from __future__ import annotations
 
+import datetime
 import enum
 import typing as t
 
@@ -26,13 +32,13 @@ class Next(enum.Enum):
 
 
 MOVING: t.Final = frozenset({"Provisioning", "Updating", "Starting", "Stopping", "Restarting"})
-# States of a server that has served and may hold data: it is never removed, whatever else is known.
-SERVED: t.Final = frozenset({"Ready", "Stopped", "Stopping", "Starting", "Restarting", "Updating", "Disabled", "Inaccessible"})
+# States that only a server which has served comes into. What has been in one of them is never removed, whatever else is known.
+SERVED: t.Final = frozenset({"Ready", "Stopped", "Stopping", "Starting", "Restarting", "Inaccessible"})
 ADVICE: t.Final = {
     "Stopped": "start it first (az postgres flexible-server start)",
-    "Disabled": "its subscription is disabled or past due, or it is being moved: see its page in the portal",
     "Inaccessible": "its encryption key can't be read: restore the key or the access to it",
 }
+YOUNG: t.Final = datetime.timedelta(days=1)
 
 
 def state_of(server: Json | None) -> str | None:
@@ -54,21 +60,25 @@ def next_step(server: Json | None, *, ours: bool) -> Next:
     return Next.REMOVE if ours and state not in SERVED else Next.REFUSE
 
 
-def removable(server: Json, databases: t.Sequence[Json] | None, states_seen: t.Collection[str], *, created_now: bool) -> bool:
+def removable(server: Json, databases: t.Sequence[Json] | None, states_seen: t.Collection[str], *, created_now: bool, now: datetime.datetime) -> bool:
     """Whether a server that isn't Ready certainly never served, so that removing it loses nothing.
 
     ``databases`` is what the server lists, None where it couldn't say; ``states_seen`` are the states this run has seen it in;
-    ``created_now`` says that this run found no such server before its own creation. A server of an earlier run must prove by itself
-    that it never served: it has no backup to restore from and it lists its databases, none of them a user's (or was seen Provisioning).
+    ``created_now`` says that this run found no such server before its own creation. A server that an earlier run began must show by itself
+    that it never served: it is less than a day old, and it lists its databases with none of a user's among them (or this run saw it Provisioning).
     """
-    if set(states_seen) & (SERVED - {"Updating"}):
+    if set(states_seen) & SERVED:
         return False
     if any(database.get("name") not in SYSTEM_DATABASES for database in databases or ()):
         return False
-    if created_now:
-        return True
-    backed_up = bool((server.get("properties", {}).get("backup") or {}).get("earliestRestoreDate"))
-    return not backed_up and (databases is not None or "Provisioning" in states_seen)
+    return created_now or (young(server, now) and (databases is not None or "Provisioning" in states_seen))
+
+
+def young(server: Json, now: datetime.datetime) -> bool:
+    """Whether the server was made within the last day. Backups are kept for at least 7 days, so the earliest one is as old as a young server;
+    a server with none at all has never served."""
+    dates = (server.get("systemData", {}).get("createdAt"), (server.get("properties", {}).get("backup") or {}).get("earliestRestoreDate"))
+    return all(now - datetime.datetime.fromisoformat(date) < YOUNG for date in dates if date)
 
 
 def refusal(name: str, server: Json) -> str:
