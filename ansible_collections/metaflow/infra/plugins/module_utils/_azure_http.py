@@ -29,12 +29,19 @@ SERVER_ERRORS = 4
 METHODS = frozenset(["HEAD", "GET", "PUT", "PATCH", "DELETE"])  # making the same call twice does no harm
 
 
-def transport() -> t.Any:
+def adapter() -> t.Any:
     """What sends; one connection for each thread is kept. Tests put their own here."""
+    from requests.adapters import HTTPAdapter
+
+    return HTTPAdapter(pool_maxsize=WORKERS)
+
+
+def transport() -> t.Any:
+    """azure-core's transport on that, for Azure's hosts and for Entra alike."""
     import requests
 
     session = requests.Session()
-    session.mount("https://", requests.adapters.HTTPAdapter(pool_maxsize=WORKERS))
+    session.mount("https://", adapter())
     return RequestsTransport(session=session, connection_timeout=20, read_timeout=180)
 
 

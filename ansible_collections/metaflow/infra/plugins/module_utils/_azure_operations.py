@@ -37,6 +37,8 @@ def follow(client: Client, answer: t.Any, what: str, during: str) -> t.Any:
     :raises ApiError: with the operation's own error where it fails.
     :raises Timeout: at the client's deadline.
     """
+    if complete(answer.http_response):
+        return content(answer.http_response)
     polling: t.Any = Polling(client, what)
     try:
         polling.initialize(client.pipeline, answer, lambda last: content(last.http_response))
@@ -44,3 +46,11 @@ def follow(client: Client, answer: t.Any, what: str, during: str) -> t.Any:
     except HttpResponseError as error:
         raise client.refusal(error.response, during) from None
     return polling.resource()
+
+
+def complete(response: t.Any) -> bool:
+    """Whether the answer is the resource itself, without word of an operation: a synchronous 201, which azure-core would read once more."""
+    body = content(response)
+    if response.status_code not in (200, 201) or "Azure-AsyncOperation" in response.headers or "Location" in response.headers:
+        return False
+    return isinstance(body, dict) and "id" in body and "provisioningState" not in (body.get("properties") or {})

@@ -117,7 +117,7 @@ class Resources:
     def planned(self, changes: dict[str, Change]) -> list[Resource | None]:
         """The resources as they would be."""
         return [
-            None if change.after is None else {"id": target.id, "name": name_of(target.id), "type": type_of(target.id), **change.after}
+            {"id": target.id, "name": name_of(target.id), "type": type_of(target.id), **change.body} if change.action == "create" else change.after
             for target, change in zip(self.targets.values(), changes.values(), strict=True)
         ]
 
