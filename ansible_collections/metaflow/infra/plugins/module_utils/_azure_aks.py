@@ -15,6 +15,7 @@ from __future__ import annotations
 import typing as t
 
 from ._azure_compute import Wish
+from ._azure_kubernetes_version import upgrade
 from ._compare import Rules
 
 Json = dict[str, t.Any]
@@ -58,7 +59,7 @@ RULES: t.Final = Rules(
     ),
     create_only=(
         *("identity", "sku.name", "properties.networkProfile.loadBalancerSku"),
-        *(f"properties.agentPoolProfiles[].{name}" for name in ("vmSize", "count", "osType", "type", "mode")),
+        *(f"properties.agentPoolProfiles[].{name}" for name in ("vmSize", "osType", "type", "mode")),
     ),
     ignore_case=("sku.tier", "properties.networkProfile.*"),
     equal={
@@ -109,6 +110,11 @@ def place(body: Json, path: str, value: t.Any) -> None:
     body[last] = value
 
 
+def strings(values: t.Mapping[str, t.Any]) -> dict[str, str]:
+    """Tags or labels as Azure wants them: texts, YAML's true as ``true``."""
+    return {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in values.items()}
+
+
 def scaling(pool: t.Mapping[str, t.Any]) -> Json:
     """How many nodes a pool's options ask for, as its body says it. Under the autoscaler the count is only where it starts."""
     least, most, count = pool.get("min_count"), pool.get("max_count"), pool.get("count")
@@ -140,7 +146,7 @@ def desired(params: t.Mapping[str, t.Any]) -> Json:
     body: Json = {}
     for option, path in PATHS.items():
         if (value := dig(params, option)) is not None:
-            place(body, path, value)
+            place(body, path, strings(value) if option == "tags" else value)
     if params.get("local_accounts") is not None:
         place(body, "properties.disableLocalAccounts", not params["local_accounts"])
     if dig(params, "entra.enabled"):
@@ -164,48 +170,12 @@ def sized(body: Json, vm_size: str) -> Json:
     return {**body, "properties": {**body["properties"], "agentPoolProfiles": [{**first, "vmSize": vm_size}, *others]}}
 
 
-def minor(version: str) -> tuple[int, int]:
-    """``1.34.4`` -> (1, 34)."""
-    major, minor_, *_patch = version.split(".")
-    return int(major), int(minor_)
-
-
-def version_met(wanted: str, live: Json) -> bool:
-    """Whether the cluster runs the wanted version: an alias (``1.34``) is met by each of its patches, a patch by itself alone."""
-    current = dig(live, "properties.currentKubernetesVersion") or dig(live, "properties.kubernetesVersion") or ""
-    return bool(
-        current == wanted or (wanted.count(".") == 1 and current.startswith(f"{wanted}.")) or dig(live, "properties.kubernetesVersion") == wanted
-    )
-
-
-def numbers(version: str) -> tuple[int, ...]:
-    return tuple(map(int, version.split(".")))
-
-
-def upgrade(name: str, wanted: str, live: Json, params: t.Mapping[str, t.Any]) -> tuple[bool, str | None]:
-    """Whether the cluster is to be upgraded, and the sentence for a version that it can't be brought to."""
-    if version_met(wanted, live):
-        return False, None
-    current = dig(live, "properties.currentKubernetesVersion") or dig(live, "properties.kubernetesVersion")
-    if numbers(wanted) < numbers(current):
-        channel = params.get("auto_upgrade_channel") or dig(live, "properties.autoUpgradeProfile.upgradeChannel")
-        if channel not in (None, "none"):
-            return False, None  # the channel has moved it on since
-        return False, f"The cluster {name} runs Kubernetes {current} and {wanted} is wanted: AKS can't go back. Nothing was changed."
-    if minor(wanted)[0] == minor(current)[0] and minor(wanted)[1] - minor(current)[1] > 1:
-        following = f"{minor(current)[0]}.{minor(current)[1] + 1}"
-        return (
-            False,
-            f"The cluster {name} runs Kubernetes {current} and {wanted} is wanted: AKS upgrades one minor version at a time, {following} first.",
-        )
-    return True, None
-
-
 def adapted(name: str, wanted: Json, live: Json, params: t.Mapping[str, t.Any]) -> tuple[Json, str | None]:
     """The declared body as it is to be held against this cluster, and the sentence for what this cluster can't become."""
     properties = dict(wanted["properties"])
     if (version := properties.pop("kubernetesVersion", None)) is not None:
-        needed, fault = upgrade(name, version, live, params)
+        channel = params.get("auto_upgrade_channel") or dig(live, "properties.autoUpgradeProfile.upgradeChannel")
+        needed, fault = upgrade(name, version, live, channel)
         if fault:
             return wanted, fault
         if needed:
@@ -218,7 +188,60 @@ def adapted(name: str, wanted: Json, live: Json, params: t.Mapping[str, t.Any]) 
     plugin, has = dig(properties, "networkProfile.networkPlugin"), dig(live, "properties.networkProfile.networkPlugin")
     if plugin and has and plugin.lower() != has.lower() and (has.lower(), plugin.lower()) != ("kubenet", "azure"):
         return wanted, f"The cluster {name} has the network plugin {has} and {plugin} is wanted: AKS can't change that. Nothing was changed."
+    declared = properties.pop("agentPoolProfiles", None) or []
+    if pools := [known(pool) for pool in declared if live_pool(live, pool["name"])]:
+        properties["agentPoolProfiles"] = pools
     return {**wanted, "properties": properties}, None
+
+
+def live_pool(live: Json, name: str) -> Json | None:
+    """The cluster's pool of that name."""
+    return next((pool for pool in dig(live, "properties.agentPoolProfiles") or () if pool["name"] == name), None)
+
+
+def known(pool: Json) -> Json:
+    """A declared pool as it is to be held against a live one: under the autoscaler, how many nodes there are is the autoscaler's own."""
+    return {key: value for key, value in pool.items() if key != "count" or not pool.get("enableAutoScaling")}
+
+
+def remarks(params: t.Mapping[str, t.Any], live: Json) -> list[str]:
+    """What the user should know of the live system pool, which is left as it is."""
+    if not (system := params.get("system_pool")):
+        return []
+    pool = live_pool(live, system["name"])
+    if pool is None:
+        return [f"The cluster {params['name']} has no pool {system['name']}; its pools are left as they are."]
+    if system["vm_sizes"] and pool["vmSize"].lower() not in map(str.lower, system["vm_sizes"]):
+        return [
+            f"The pool {pool['name']} runs {pool['vmSize']}, which is not in vm_sizes. It is left as it is: a pool's machine size can't be changed."
+        ]
+    return []
+
+
+def faults(params: t.Mapping[str, t.Any]) -> list[str]:
+    """What is wrong with the options by themselves, each as one sentence."""
+    found = []
+    if params.get("local_accounts") is False and not dig(params, "entra.enabled"):
+        found.append("local_accounts can only be false where entra.enabled is true: else nobody could log in.")
+    if params.get("workload_identity") and params.get("oidc_issuer") is False:
+        found.append("workload_identity needs oidc_issuer.")
+    if dig(params, "entra.enabled") is False and (dig(params, "entra.azure_rbac") or dig(params, "entra.admin_group_object_ids")):
+        found.append("entra.azure_rbac and entra.admin_group_object_ids need entra.enabled.")
+    if bool(dig(params, "network.service_cidr")) != bool(dig(params, "network.dns_service_ip")):
+        found.append("network.service_cidr and network.dns_service_ip go together.")
+    return found + scaling_faults(params.get("system_pool") or {}, "system_pool.")
+
+
+def scaling_faults(pool: t.Mapping[str, t.Any], prefix: str = "") -> list[str]:
+    """What is wrong with a pool's numbers of nodes."""
+    least, most, found = pool.get("min_count"), pool.get("max_count"), []
+    if (least is None) != (most is None):
+        found.append(f"{prefix}min_count and {prefix}max_count go together.")
+    if least is not None and most is not None and least > most:
+        found.append(f"{prefix}min_count is {least} and {prefix}max_count {most}: the first can't be the greater.")
+    if least == 0 and (prefix or pool.get("mode") == "System"):
+        found.append(f"A System pool needs at least one node: {prefix}min_count is 0.")
+    return found
 
 
 def upgraded_pools(declared: list[Json], live: Json, version: str) -> list[Json]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ._azure_aks import POOL_READ_ONLY, dig, first_nodes, place, scaling
+from ._azure_aks import POOL_READ_ONLY, dig, failure_of, first_nodes, place, scaling, scaling_faults, strings
 from ._azure_compute import Wish
 from ._azure_failures import size_failure
 from ._compare import Rules
@@ -43,7 +43,7 @@ def desired(params: t.Mapping[str, t.Any], live: Json | None = None) -> Json:
     body: Json = {"properties": {"osType": "Linux", "type": "VirtualMachineScaleSets", **scaling(params)}}
     for option, path in PATHS.items():
         if (value := params.get(option)) is not None:
-            place(body, path, value)
+            place(body, path, strings(value) if option in ("tags", "labels") else value)
     properties = body["properties"]
     autoscaled = properties.get("enableAutoScaling", dig(live, "properties.enableAutoScaling"))
     if live is not None and autoscaled:
@@ -75,13 +75,7 @@ def faults(params: t.Mapping[str, t.Any]) -> list[str]:
         found.append("min_count and max_count are for an autoscaled pool, and autoscale is false.")
     if params.get("autoscale") and (least is None or most is None):
         found.append("An autoscaled pool needs both min_count and max_count.")
-    if (least is None) != (most is None):
-        found.append("min_count and max_count go together.")
-    if least is not None and most is not None and least > most:
-        found.append(f"min_count is {least} and max_count {most}: the first can't be the greater.")
-    if params.get("mode") == "System" and least == 0:
-        found.append("A System pool needs at least one node: min_count is 0.")
-    return found
+    return found + scaling_faults(params)
 
 
 def rotation(sizes: t.Sequence[str], failed: str | None) -> list[str]:
@@ -104,10 +98,11 @@ def last_system_pool(pool: Json, pools: t.Iterable[Json]) -> bool:
     return dig(pool, "properties.mode") == "System" and not any(dig(other, "properties.mode") == "System" for other in others)
 
 
-def replaceable(pool: Json, failure: tuple[str, str], machines: t.Sequence[Json] | None, pools: t.Sequence[Json]) -> bool:
-    """Whether a pool that an earlier run left Failed may be deleted for another size.
+def replaceable(pool: Json, machines: t.Sequence[Json] | None, pools: t.Sequence[Json], *, created_now: bool) -> bool:
+    """Whether a Failed pool may be deleted for another size.
 
-    It failed for its size, it certainly has no machine (``machines`` is what AKS lists, None where it couldn't say),
-    and it isn't the last System pool.
+    It failed for its size, it certainly has no machine that serves (``machines`` is what AKS lists, None where it couldn't say;
+    ``created_now``: this run saw it being created, so it never served), and it isn't the last System pool.
     """
-    return bool(size_failure(*failure)) and machines == [] and not last_system_pool(pool, pools)
+    code, message = failure_of(pool)
+    return bool(size_failure([code], message)) and (created_now or machines == []) and not last_system_pool(pool, pools)

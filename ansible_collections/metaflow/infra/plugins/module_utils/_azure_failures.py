@@ -34,9 +34,8 @@ QUOTA_DETAIL = re.compile(
 )
 REGIONAL_DETAIL = re.compile(r"left regional vcpu quota (?P<left>\d+), requested quota (?P<needed>\d+)", re.I)
 # "exceeding approved ... quota" also comes as OperationNotAllowed, the code of an operation in progress.
-QUOTA_TEXT = re.compile(
-    r"exceeding approved .{0,80}quota|insufficient regional vcpu quota|The VM size of \S+ is not allowed in your subscription", re.I
-)
+QUOTA_TEXT = re.compile(r"exceeding approved .{0,80}quota|insufficient regional vcpu quota", re.I)
+SIZE_TEXT = re.compile(r"The VM size of \S+ is not allowed in your subscription", re.I)
 
 
 def quota_request(message: str) -> str:
@@ -48,17 +47,19 @@ def quota_request(message: str) -> str:
     return ""
 
 
-def size_failure(code: str | None, message: str | None) -> str | None:
-    """Why a VM size was refused, as the rest of a sentence that starts with it; None where another size wouldn't help."""
-    text = f"{code or ''} {message or ''}"
+def size_failure(codes: t.Iterable[str], message: str) -> str | None:
+    """Why a VM size was refused, as the rest of a sentence that starts with it; None where another size wouldn't help.
+
+    ``codes`` are the failure's own and those inside it.
+    """
+    text = " ".join([*codes, message])
+    request = quota_request(message)
     for known, meaning in SIZE_FAILURES.items():
         if known in text:
-            request = quota_request(text)
             return f"{meaning} ({known}{': ' + request if request else ''})"
-    if QUOTA_TEXT.search(text):
-        if "not allowed in your subscription" in text:
-            return "is not allowed for this subscription in the region (VMSizeNotSupported)"
-        request = quota_request(text)
+    if SIZE_TEXT.search(message):
+        return "is not allowed for this subscription in the region (VMSizeNotSupported)"
+    if QUOTA_TEXT.search(message):
         return f"needs more vCPU quota{f' ({request})' if request else ''}"
     return None
 

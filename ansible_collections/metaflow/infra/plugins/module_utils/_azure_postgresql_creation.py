@@ -11,6 +11,7 @@ import datetime
 import typing as t
 
 from ._azure_failures import creation_hint, creation_may_pass
+from ._azure_machines import UNKNOWN
 from ._azure_postgresql import API_VERSION, creation, dig, offer_fault
 from ._azure_postgresql_recovery import MOVING, Next, next_step, pause, refusal, removable, state_of
 from ._errors import ApiError, InputError, Timeout
@@ -21,10 +22,6 @@ if t.TYPE_CHECKING:
     from ._run import Run
 
 Json = dict[str, t.Any]
-
-
-# Not being allowed to ask says nothing about what may be created.
-UNKNOWN = {"AuthorizationFailed", "MissingSubscriptionRegistration", "SubscriptionNotRegistered"}
 
 
 def refuse_offer(run: Run, azure: Azure, body: Json) -> None:
