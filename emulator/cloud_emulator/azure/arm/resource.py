@@ -3,7 +3,8 @@
 A provider is a module of ``cloud_emulator.azure`` with one value, ``PROVIDER = Provider("Microsoft.Example", types=[...], routes=[...])``, named in
 ``management.PROVIDERS``. A resource type is a class over `ResourceType`: facts as class attributes, behaviour in a few hooks. Nothing else is
 needed for it: routing by id, the api-version, access control, registration of the provider, locks, parents, body checks against the SDK's model,
-naming rules, immutable properties, ETags, merging of PATCH, tags, lists, the long-running answer, persistence and deletion of children are the framework's.
+naming rules, immutable properties, ETags, merging of PATCH, tags, lists, the long-running answer, persistence and deletion of children are the
+framework's.
 
     class Things(ResourceType):
         type = "Microsoft.Example/things"                       # canonical spelling; children are "Microsoft.Example/things/parts"
@@ -18,10 +19,10 @@ naming rules, immutable properties, ETags, merging of PATCH, tags, lists, the lo
         def render(self, manager, record):                      # what a GET shows, where that is more than what is stored
         actions = {"listKeys": "list_keys"}                     # POST {id}/listKeys -> async def list_keys(self, call, record) -> dict | Response
 
-An action that takes time ends in ``return await call.manager.begin(call, record, "restart")``: the verb is a method ``async def restart(self, work)``
-of the type with a style of that name. A function that belongs to no resource (name checks, capabilities) is a `Route`: a handler ``async def (call) -> JSON``
-whose path parameters are in ``call.parameters``. An error raised in work ends the operation Failed: `ArmError` with its code and message, anything else
-as InternalServerError; what is then left of the resource is decided in ``failed``.
+An action that takes time ends in ``return await call.manager.begin(call, record, "restart")``: the verb is a method
+``async def restart(self, work)`` of the type with a style of that name. A function that belongs to no resource (name checks, capabilities) is a
+`Route`: a handler ``async def (call) -> JSON`` whose path parameters are in ``call.parameters``. An error raised in work ends the operation Failed:
+`ArmError` with its code and message, anything else as InternalServerError; what is then left of the resource is decided in ``failed``.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ if t.TYPE_CHECKING:
     from ...emulator import Emulator
     from .manager import ResourceManager
     from .operations import Operation
+    from .schema import Fault
 
 Body = dict[str, t.Any]
 
@@ -174,6 +176,10 @@ class ResourceType:
     model: t.ClassVar[str | None] = None
     #: dotted name of the class of a PATCH body; None: as PUT, with nothing required
     patch_model: t.ClassVar[str | None] = None
+    #: dotted name of the class that a GET answers with, where that is another one: what only it knows is ignored in a PUT
+    read_model: t.ClassVar[str | None] = None
+    #: names of enumerations whose unknown values Azure takes
+    open_enums: t.ClassVar[frozenset[str]] = frozenset()
     #: what other api-versions know and the newest model doesn't: dotted paths such as ``properties.sharingScope``
     accepted: t.ClassVar[tuple[str, ...]] = ()
     #: top-level resource with location and tags, shown in a group's resource list
@@ -194,6 +200,8 @@ class ResourceType:
     provisioning_state: t.ClassVar[bool] = True
     creating: t.ClassVar[str] = "Creating"
     updating: t.ClassVar[str] = "Updating"
+    #: the parent can't be deleted before these children (a zone and its links): a group's deletion takes them first
+    blocks_parent: t.ClassVar[bool] = False
     #: a parent must exist before a child is written
     needs_parent: t.ClassVar[bool] = True
 
@@ -262,6 +270,14 @@ class ResourceType:
         message = "Another operation is in progress on this resource. Please try again later."
         return ArmError(409, "OperationNotAllowed", message)
 
+    def immutable_error(self, path: str, old: t.Any, new: t.Any) -> ArmError:
+        """Refusal of a change to a property that never changes."""
+        return ArmError(400, "PropertyChangeNotAllowed", f"Changing property '{path}' is not allowed.", target=path)
+
+    def invalid(self, fault: Fault) -> ArmError:
+        """Refusal of a body that the type's description doesn't fit, in the provider's words."""
+        return ArmError(400, "InvalidRequestContent", f"The request content was invalid and could not be deserialized: '{fault}'.")
+
     def merged(self, before: Body, patch: Body) -> Body:
         """The whole body that a PATCH asks for: objects are merged, null removes, tags and lists are replaced."""
         result = merge(before, {key: value for key, value in patch.items() if key != "tags"})
@@ -319,4 +335,18 @@ class Provider:
     always_registered: bool = False
 
 
-__all__ = ["ArmError", "Body", "Call", "Naming", "Principal", "Provider", "Record", "ResourceId", "ResourceType", "Response", "Route", "Work", "merge"]
+__all__ = [
+    "ArmError",
+    "Body",
+    "Call",
+    "Naming",
+    "Principal",
+    "Provider",
+    "Record",
+    "ResourceId",
+    "ResourceType",
+    "Response",
+    "Route",
+    "Work",
+    "merge",
+]
