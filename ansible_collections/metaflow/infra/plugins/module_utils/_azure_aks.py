@@ -164,6 +164,14 @@ def desired(params: t.Mapping[str, t.Any]) -> Json:
     return body
 
 
+def pruned(value: t.Any) -> t.Any:
+    """The body without empty lists and dictionaries: at a creation they say nothing."""
+    if isinstance(value, dict):
+        kept = {key: pruned(inner) for key, inner in value.items()}
+        return {key: inner for key, inner in kept.items() if inner not in ([], {})}
+    return [pruned(inner) for inner in value] if isinstance(value, list) else value
+
+
 def sized(body: Json, vm_size: str) -> Json:
     """The declared body with the size of its system pool's machines."""
     first, *others = body["properties"]["agentPoolProfiles"]
@@ -225,8 +233,6 @@ def faults(params: t.Mapping[str, t.Any]) -> list[str]:
         found.append("local_accounts can only be false where entra.enabled is true: else nobody could log in.")
     if params.get("workload_identity") and params.get("oidc_issuer") is False:
         found.append("workload_identity needs oidc_issuer.")
-    if dig(params, "entra.enabled") is False and (dig(params, "entra.azure_rbac") or dig(params, "entra.admin_group_object_ids")):
-        found.append("entra.azure_rbac and entra.admin_group_object_ids need entra.enabled.")
     if bool(dig(params, "network.service_cidr")) != bool(dig(params, "network.dns_service_ip")):
         found.append("network.service_cidr and network.dns_service_ip go together.")
     return found + scaling_faults(params.get("system_pool") or {}, "system_pool.")

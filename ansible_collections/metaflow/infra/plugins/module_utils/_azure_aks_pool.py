@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ._azure_aks import POOL_READ_ONLY, dig, failure_of, first_nodes, place, scaling, scaling_faults, strings
+from ._azure_aks import POOL_READ_ONLY, dig, failure_of, first_nodes, place, pruned, same_set, scaling, scaling_faults, strings
 from ._azure_compute import Wish
 from ._azure_failures import size_failure
 from ._compare import Rules
@@ -25,6 +25,7 @@ RULES: t.Final = Rules(
     immutable=("properties.vnetSubnetID", "properties.availabilityZones", "properties.maxPods"),
     create_only=("properties.vmSize", "properties.osType", "properties.type"),
     ignore_case=("properties.osSKU", "properties.mode"),
+    equal={"properties.nodeTaints": same_set, "properties.availabilityZones": same_set},
 )
 PATHS: t.Final = {
     "mode": "properties.mode",
@@ -39,7 +40,10 @@ PATHS: t.Final = {
 
 
 def desired(params: t.Mapping[str, t.Any], live: Json | None = None) -> Json:
-    """The body that the options declare, but for the machine size. Under the autoscaler a live pool's count is the autoscaler's own."""
+    """The body that the options declare, but for the machine size; for a new pool without empty lists.
+
+    Under the autoscaler a live pool's count is the autoscaler's own.
+    """
     body: Json = {"properties": {"osType": "Linux", "type": "VirtualMachineScaleSets", **scaling(params)}}
     for option, path in PATHS.items():
         if (value := params.get(option)) is not None:
@@ -48,7 +52,7 @@ def desired(params: t.Mapping[str, t.Any], live: Json | None = None) -> Json:
     autoscaled = properties.get("enableAutoScaling", dig(live, "properties.enableAutoScaling"))
     if live is not None and autoscaled:
         properties.pop("count", None)
-    return body
+    return pruned(body) if live is None else body
 
 
 def wish(params: t.Mapping[str, t.Any]) -> Wish:

@@ -200,6 +200,7 @@ from ..module_utils._azure_aks import (
     desired,
     failure_of,
     faults,
+    pruned,
     remarks,
     settled,
     sized,
@@ -260,6 +261,7 @@ def create(run: Run, azure: Azure, path: str, wanted: Json) -> dict[str, t.Any]:
     params = run.params
     if missing := [name for name in ("location", "system_pool") if not params[name]]:
         raise InputError(f"The cluster {params['name']} doesn't exist, and to create it these are needed too: {', '.join(missing)}.")
+    wanted = pruned(wanted)
     wanted["properties"].setdefault("dnsPrefix", params["name"])
     choice = read_offer(run, azure, params["location"]).choose(system_wish(params))
     trial = Trial(run, f"the system pool of cluster {params['name']}", choice, params["location"])
