@@ -16,7 +16,7 @@ import typing as t
 from ._azure_client import Graph, Resource
 from ._azure_errors import Transient
 from ._errors import ApiError
-from ._plan import Change, plan
+from ._plan import Change, plan, plan_absent
 
 LAG = 300.0
 NEW = (
@@ -80,15 +80,21 @@ class Application:
             "displayName": self.asked["display_name"],
             "servicePrincipal": True,
             "owners": sorted(self.owners | {o.lower() for o in self.asked["owners"]}),
-            "passwordKeyIds": kept + (["a new one"] if self.secret_needed() else []),
+            "credentials": kept + (["a new one"] if self.secret_needed() else []),
         }
-        live = self.live and {
+        return [plan(self.asked["unique_name"], wanted, self.shown())]
+
+    def plan_absent(self) -> list[Change]:
+        return [plan_absent(self.asked["unique_name"], self.shown())]
+
+    def shown(self) -> Resource | None:
+        """What is there, as far as this module looks after it."""
+        return self.live and {
             "displayName": self.live.get("displayName"),
             "servicePrincipal": self.principal is not None,
             "owners": sorted(self.owners),
-            "passwordKeyIds": [c["keyId"] for c in self.own_secrets()],
+            "credentials": [c["keyId"] for c in self.own_secrets()],
         }
-        return [plan(self.asked["unique_name"], wanted, live)]
 
     # --- apply
 
@@ -104,7 +110,11 @@ class Application:
             self.principal = created or self.graph.call("GET", path, during="read the service principal", table=NEW)
         for owner in self.missing_owners():
             body = {"@odata.id": f"{self.graph.base}/v1.0/directoryObjects/{owner}"}
-            self.graph.call("POST", f"/applications/{live['id']}/owners/$ref", body, during="add an owner", table=NEW)
+            try:
+                self.graph.call("POST", f"/applications/{live['id']}/owners/$ref", body, during="add an owner", table=NEW)
+            except ApiError as error:
+                if "already exist" not in error.message:  # who makes an application owns it at once
+                    raise
         self.apply_secrets(live)
 
     def apply_secrets(self, live: Resource) -> None:

@@ -62,5 +62,6 @@ def contains(outer: str, inner: str) -> bool:
 
 def title(resource_id: str) -> str:
     """How the user is told of it: "virtualNetworks/subnets vnet-a/db", "resourceGroups rg"."""
-    kind, names = type_of(resource_id), resource_id.rpartition("/providers/")[2].strip("/").split("/")[2::2]
-    return f"{kind.split('/', 1)[1]} {'/'.join(names) if '/providers/' in resource_id else name_of(resource_id)}"
+    kind, _, rest = type_of(resource_id).partition("/")
+    names = resource_id.rpartition("/providers/")[2].strip("/").split("/")[2::2] if "/providers/" in resource_id else [name_of(resource_id)]
+    return f"{rest} {'/'.join(names)}" if rest else f"provider {kind}"

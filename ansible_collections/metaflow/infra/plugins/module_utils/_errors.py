@@ -89,8 +89,12 @@ class Failures(InfraError):
 
     def __str__(self) -> str:
         text = str(self.errors[0])
-        if len(self.errors) > 1:
-            text += f" ALSO FAILED: {'; '.join(map(str, self.errors[1:]))}"
+        others = [e for e in self.errors[1:] if not alike(e, self.errors[0])]
+        same = [e.during for e in self.errors[1:] if alike(e, self.errors[0]) and isinstance(e, ApiError)]
+        if same:
+            text += f" THE SAME HAPPENED to {', '.join(same)}."
+        if others:
+            text += f" ALSO FAILED: {'; '.join(map(str, others))}"
         if self.skipped:
             text += f" NOT TRIED, as they depend on these: {', '.join(self.skipped)}"
         return text
@@ -98,3 +102,8 @@ class Failures(InfraError):
     @property
     def failure(self) -> dict[str, t.Any]:
         return {**self.errors[0].failure, "others": [error.failure for error in self.errors[1:]]}
+
+
+def alike(one: InfraError, other: InfraError) -> bool:
+    """Whether two calls were refused for the same reason."""
+    return isinstance(one, ApiError) and isinstance(other, ApiError) and (one.code, one.message) == (other.code, other.message)

@@ -13,6 +13,7 @@ import typing as t
 from ._compare import PLAIN, Difference, Rules, differences, masked, matches, merged, projected, stripped
 from ._errors import InputError
 
+UNSHOWN = {"id", "properties", "systemData", "etag"}  # of what is deleted: its kind, place and tags say enough
 Action = t.Literal["create", "update", "delete", "none"]
 
 
@@ -85,9 +86,9 @@ def diff(changes: t.Iterable[Change]) -> dict[str, dict[str, t.Any]]:
     for change in changes:
         if not change:
             continue
-        shown = change.wanted or change.live or {}
         if change.live is not None:
+            shown = change.wanted or {k: v for k, v in change.live.items() if k not in UNSHOWN}
             before[change.key] = masked(projected(shown, change.live), change.rules)
         if change.after is not None:
-            after[change.key] = masked(projected(shown, change.after), change.rules)
+            after[change.key] = masked(projected(change.wanted, change.after), change.rules)
     return {"before": before, "after": after}

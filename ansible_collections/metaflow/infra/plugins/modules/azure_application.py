@@ -101,11 +101,10 @@ from ..module_utils._run import Run, main_of
 def work(run: Run) -> dict[str, t.Any]:
     from ..module_utils._azure_application import Application
     from ..module_utils._azure_client import connect_graph
-    from ..module_utils._plan import plan_absent
 
     application = Application(connect_graph(run), run.params, run.warn)
     application.read()
-    changes = application.plan() if run.present else [plan_absent(run.params["unique_name"], application.live)]
+    changes = application.plan() if run.present else application.plan_absent()
     if not run.writes(changes):
         return {"application": application.result() if run.present else None}
     if not run.present:
