@@ -81,7 +81,7 @@ class Demo:
             "azure_infra_users": [{"object_id": person, "type": "ServicePrincipal"}],
         }
         environment = self.emulator.environment("deployer")
-        command = [BIN / "ansible-playbook", "site.yml", "-e", json.dumps(variables)]
+        command = [str(BIN / "ansible-playbook"), "site.yml", "-e", json.dumps(variables)]
         output = []
         with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
             assert process.stdout is not None
@@ -107,7 +107,7 @@ class Demo:
             file.write(done.stdout)
         program = kubectl()
         for name, (service, port) in SERVICES.items():
-            command = [program, "--kubeconfig", kubeconfig, "port-forward", f"service/{service}", f"{self.ports[name]}:{port}"]
+            command = [program, "--kubeconfig", str(kubeconfig), "port-forward", f"service/{service}", f"{self.ports[name]}:{port}"]
             # Of its own session, so that Ctrl-C does not reach it before the rest has ended.
             with self.log(service).open("w") as log:
                 process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
