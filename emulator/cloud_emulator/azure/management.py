@@ -8,7 +8,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 
 from ..emulator import Emulator
-from . import authorization, compute, identity, locks, network, private_dns, providers, resources
+from . import authorization, compute, container_service, identity, locks, network, postgresql, private_dns, providers, resources, storage
 from .arm.app import Application
 from .arm.errors import ArmError
 from .arm.manager import ResourceManager
@@ -32,6 +32,9 @@ PROVIDERS: t.Sequence[Provider] = (
     private_dns.PROVIDER,
     identity.PROVIDER,
     compute.PROVIDER,
+    postgresql.PROVIDER,
+    storage.PROVIDER,
+    container_service.PROVIDER,
     *providers.OTHERS,
 )
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import typing as t
 import uuid
 
 from starlette.responses import Response
 
+from . import schema
 from .errors import ArmError
 from .ids import ResourceId, parse
 from .operations import Operations
@@ -30,7 +32,8 @@ class ResourceManager:
         self.operations = Operations(self)
 
     async def start(self) -> None:
-        """Carry on with operations that were in progress when the emulator was stopped."""
+        """Make the descriptions of bodies ready, and carry on with operations that were in progress when the emulator was stopped."""
+        await asyncio.to_thread(schema.prepare, self.types.values())
         self.operations.start_resumed()
 
     async def stop(self) -> None:
