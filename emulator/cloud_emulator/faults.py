@@ -15,6 +15,7 @@ import yaml
 from .store import Store
 
 FOREVER = "forever"
+LEAVES = ("nothing", "failed", "dropping")  # what a database server's failed creation leaves behind
 DEFAULT_CODES = {429: "TooManyRequests", 500: "InternalServerError", 503: "ServiceUnavailable"}
 Json = dict[str, t.Any]
 
@@ -31,7 +32,7 @@ class Rule:
     body: t.Any = None
     headers: dict[str, str] = dataclasses.field(default_factory=dict)
     retry_after: float | None = None  # seconds, sent as Retry-After
-    operation_error: dict[str, str] | None = None  # {code, message}: the call is accepted, its operation ends Failed
+    operation_error: dict[str, str] | None = None  # {code, message, leaves}: the call is accepted, its operation ends Failed
     delay: float = 0  # seconds before the answer
     drop: bool = False  # close the connection instead of answering
 
@@ -134,6 +135,10 @@ def _is_count(value: t.Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
+def _is_error(value: t.Any) -> bool:
+    return isinstance(value, dict) and set(value) - {"leaves"} == {"code", "message"} and value.get("leaves", LEAVES[0]) in LEAVES
+
+
 CHECKS: dict[str, tuple[t.Callable[[t.Any], bool], str]] = {
     "path": (lambda v: isinstance(v, str) and v != "", "a text such as 'management.azure.com/*/agentPools/*'"),
     "method": (lambda v: isinstance(v, str) and v != "", "a method such as PUT, or '*'"),
@@ -143,7 +148,7 @@ CHECKS: dict[str, tuple[t.Callable[[t.Any], bool], str]] = {
     "body": (lambda v: True, ""),
     "headers": (lambda v: isinstance(v, dict), "names and values"),
     "retry_after": (_is_number, "a number of seconds"),
-    "operation_error": (lambda v: isinstance(v, dict) and set(v) == {"code", "message"}, "a code and a message"),
+    "operation_error": (_is_error, "a code, a message and perhaps `leaves`: nothing, failed or dropping"),
     "delay": (_is_number, "a number of seconds"),
     "drop": (lambda v: isinstance(v, bool), "true or false"),
 }

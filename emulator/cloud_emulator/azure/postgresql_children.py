@@ -9,7 +9,7 @@ from .arm.errors import ArmError
 from .arm.ids import ResourceId
 from .arm.resource import Body, Call, Naming, Record, Work
 from .postgresql_configurations import ServerChild
-from .postgresql_server import SERVER
+from .postgresql_server import SERVER, state_of
 
 SYSTEM_DATABASES = ("azure_maintenance", "azure_sys", "postgres")
 CHARSETS = {"utf8": "UTF8"}
@@ -25,6 +25,20 @@ class Databases(ServerChild):
     naming = Naming(r"[a-zA-Z_][\w-]{0,62}", "InvalidDatabaseName", "The database name '{name}' is not valid.")
     immutable = ("properties.charset", "properties.collation")
     methods = frozenset({"GET", "PUT", "DELETE"})
+
+    async def refresh(self, call: Call, resource_id: ResourceId) -> None:
+        """Take over what was made or dropped in SQL."""
+        server_id = ResourceId(resource_id.scope, resource_id.namespace, resource_id.types[:1], resource_id.names[:1])
+        server = call.manager.get(server_id.key)
+        if server is None or state_of(server) != "Ready":
+            return
+        found = {each["name"]: each for each in await call.emulator.postgresql.databases(server.key) if each["name"] not in SYSTEM_DATABASES}
+        for record in call.manager.children(server.id, self.type):
+            if found.pop(record.name, None) is None and record.state == "Succeeded":
+                call.manager.forget(record.id)
+        for name, kept in found.items():
+            properties = {"charset": kept["charset"], "collation": kept["collation"]}
+            call.manager.put(_database(server, name, properties))
 
     def read(self, call: Call, record_id: ResourceId) -> Record | None:
         server = self.server(call.manager, record_id)
@@ -79,10 +93,13 @@ class Databases(ServerChild):
             work.save()
 
 
-def _system_database(server: Record, name: str) -> Record:
+def _database(server: Record, name: str, properties: Body) -> Record:
     resource_id = f"{server.id}/databases/{name}"
-    properties = {"charset": "UTF8", "collation": DEFAULT_COLLATION}
     return Record(resource_id, Databases.type, {"id": resource_id, "name": name, "type": Databases.type, "properties": properties})
+
+
+def _system_database(server: Record, name: str) -> Record:
+    return _database(server, name, {"charset": "UTF8", "collation": DEFAULT_COLLATION})
 
 
 class FirewallRules(ServerChild):

@@ -18,7 +18,10 @@ from .storage_services import BlobServices, Containers, FileServices, QueueServi
 
 ACCOUNT = "Microsoft.Storage/storageAccounts"
 NAME = r"[a-z0-9]{3,24}"
-NAME_RULE = "{name} is not a valid storage account name. Storage account name must be between 3 and 24 characters in length and use numbers and lower-case letters only."
+NAME_RULE = (
+    "{name} is not a valid storage account name. Storage account name must be between 3 and 24 characters in length "
+    "and use numbers and lower-case letters only."
+)
 KEYS = ("key1", "key2")
 ACCOUNTS_LIMIT = 250
 KINDS = {

@@ -25,8 +25,10 @@ async def answer(call: Call, resource_id: ResourceId) -> Response:
         handler = {"GET": _get, "PUT": _put, "PATCH": _patch, "DELETE": _delete}.get(method)
         if handler is None or method not in resource_type.methods:
             raise _not_allowed(call)
+        await resource_type.refresh(call, resource_id)
         return await handler(call, resource_type)
     if resource_id.type.lower() in call.manager.types and call.request.method in ("GET", "HEAD"):
+        await call.manager.types[resource_id.type.lower()].refresh(call, resource_id)
         return _list(call, call.manager.types[resource_id.type.lower()])
     return await _act(call)
 

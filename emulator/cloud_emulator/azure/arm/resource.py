@@ -221,6 +221,9 @@ class ResourceType:
 
     # --- what a type changes -----------------------------------------------------------------------------------------------------------
 
+    async def refresh(self, call: Call, resource_id: ResourceId) -> None:
+        """Take over, before a request on a resource or its collection, what was changed behind Resource Manager's back (through a data plane)."""
+
     async def check(self, call: Call, body: Body, before: Record | None) -> None:
         """Refuse a write at once; ``body`` is the whole wanted body (a PATCH is merged already)."""
 
