@@ -181,3 +181,19 @@ def test_two_servers_and_delete(tmp_path: pathlib.Path, emulator: Emulator, back
     assert len(folders - set((emulator.state / "postgresql").iterdir())) == 1
     with pytest.raises(KeyError):
         asyncio.run(other.set_password("second", "boss", "Other-1234"))
+
+
+def test_state_folder_with_a_long_path(tmp_path: pathlib.Path) -> None:
+    """A socket's path may have 107 bytes; a folder's may be longer."""
+    emulator = Emulator.open(tmp_path / ("long" * 30))
+    backend = PostgresqlBackend(emulator)
+
+    async def walk() -> list[dict[str, str]]:
+        await backend.create("long", hostname="long.example.com", administrator="boss", password="Secret-123", version="16")
+        try:
+            return await backend.databases("long")
+        finally:
+            await backend.delete("long")
+
+    assert {"name": "postgres", "charset": "UTF8", "collation": "en_US.utf8"} in asyncio.run(walk())
+    assert not emulator.processes.running()
