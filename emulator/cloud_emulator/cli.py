@@ -18,6 +18,8 @@ import typing as t
 
 from . import control
 from .emulator import SEEDED, Emulator
+from .faults import Faults, change
+from .har import Traffic, line_of
 from .processes import Identity, Processes
 from .settings import Settings
 from .store import Store
@@ -250,8 +252,6 @@ def faults(options: argparse.Namespace) -> None:
     if _running(options.state):
         rules = control.call(options.state, "faults", action=options.action, text=text)
     else:
-        from .faults import Faults, change  # PyYAML is not needed by the other commands
-
         options.state.mkdir(mode=0o700, parents=True, exist_ok=True)
         store = Store(options.state / "store.sqlite")
         rules = change(Faults(store), options.action, text)
@@ -269,8 +269,6 @@ def faults(options: argparse.Namespace) -> None:
 
 
 def log(options: argparse.Namespace) -> None:
-    from .har import Traffic, line_of  # mitmproxy takes a moment to load
-
     traffic = Traffic(options.state / "traffic.jsonl")
     if options.mark:
         print(datetime.datetime.now(datetime.UTC).isoformat())
@@ -295,7 +293,7 @@ def _read(path: str) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="cloud-emulator", description="Azure on one machine, behind the real host names, for unmodified clients.")
     common = argparse.ArgumentParser(add_help=False)
-    state = {"type": pathlib.Path, "help": f"folder that holds everything of one emulator ({default_state()})"}
+    state: dict[str, t.Any] = {"type": pathlib.Path, "help": f"folder that holds everything of one emulator ({default_state()})"}
     parser.add_argument("--state", default=default_state(), **state)
     common.add_argument("--state", default=argparse.SUPPRESS, **state)  # the same after the command, without undoing the one before
     commands = parser.add_subparsers(required=True, metavar="COMMAND")

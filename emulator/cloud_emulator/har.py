@@ -11,9 +11,10 @@ import re
 import typing as t
 import urllib.parse
 
-from mitmproxy import http
-
 from . import __name__ as package
+
+if t.TYPE_CHECKING:  # `log` must not wait for mitmproxy to load
+    from mitmproxy import http
 
 LARGEST_BODY = 256 * 1024  # bytes kept of a body that is not text: blobs would fill the disk
 HIDDEN = "hidden"
@@ -143,7 +144,7 @@ def _hide_json(value: t.Any) -> t.Any:
         return [_hide_json(item) for item in value]
     if not isinstance(value, dict):
         return value
-    hidden = {}
+    hidden: dict[str, t.Any] = {}
     for name, inner in value.items():
         if name.lower() in SECRET_FIELDS and isinstance(inner, str):
             hidden[name] = HIDDEN

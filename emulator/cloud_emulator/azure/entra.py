@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from ..clock import timestamp
 from ..emulator import Emulator
+from . import graph_objects
 from .directory import Principal
 
 LOGIN = "login.microsoftonline.com"
@@ -227,23 +228,18 @@ class Entra:
         if not trusted:
             message = f"The client '{principal.app_id}' has no configured federated identity credentials."
             raise EntraError(401, "invalid_client", 70025, message)
+        advice = "Please check your federated identity credential Subject, Audience and Issuer."
         of_issuer = [credential for credential in trusted if credential["issuer"] == issuer]
         if not of_issuer:
             message = f"No matching federated identity record found for presented assertion issuer '{issuer}'."
-            raise EntraError(
-                401, "invalid_client", 700211, f"{message} Please check your federated identity credential Subject, Audience and Issuer."
-            )
+            raise EntraError(401, "invalid_client", 700211, f"{message} {advice}")
         of_subject = [credential for credential in of_issuer if credential["subject"] == subject]
         if not of_subject:
             message = f"No matching federated identity record found for presented assertion subject '{subject}'."
-            raise EntraError(
-                401, "invalid_client", 700213, f"{message} Please check your federated identity credential Subject, Audience and Issuer."
-            )
+            raise EntraError(401, "invalid_client", 700213, f"{message} {advice}")
         if not any(set(credential["audiences"]) & set(audiences) for credential in of_subject):
             message = f"No matching federated identity record found for presented assertion audience '{', '.join(audiences)}'."
-            raise EntraError(
-                401, "invalid_client", 700212, f"{message} Please check your federated identity credential Subject, Audience and Issuer."
-            )
+            raise EntraError(401, "invalid_client", 700212, f"{message} {advice}")
 
     def _federated(self, principal: Principal) -> list[Json]:
         """issuer, subject and audiences that the principal trusts: of a managed identity in Resource Manager, of an application in Graph."""
@@ -252,7 +248,7 @@ class Entra:
             records = [value for _, value in store.items("resources", f"{principal.resource_id.lower()}/")]
             return [record["body"]["properties"] for record in records if record["type"].lower() == FEDERATED.lower()]
         application = self._emulator.directory.application_of(principal.app_id)
-        return [value for _, value in store.items("federated", f"{application['id']}/")] if application else []
+        return graph_objects.federated(self._emulator, application) if application else []
 
     def _answer(self, request: Request, principal: Principal, form: dict[str, str], authentication: str) -> JSONResponse:
         audience = self._audience(form)

@@ -118,6 +118,11 @@ def show_application(emulator: Emulator, value: Json) -> Json:
     }
 
 
+def federated(emulator: Emulator, application: Json) -> list[Json]:
+    """The federated credentials of an application."""
+    return [value for _, value in emulator.store.items("federated", f"{application['id']}/")]
+
+
 def find_principal(emulator: Emulator, key: str) -> Principal | None:
     """A service principal by object id or `appid='…'`."""
     if key.startswith("appid="):
@@ -160,7 +165,7 @@ def shown(emulator: Emulator, object_ids: list[str]) -> list[Json]:
         principal = emulator.directory.by_object_id(object_id)
         application = emulator.store.get("applications", object_id.lower())
         if principal and principal.kind == "User":
-            user = {"id": object_id, "displayName": principal.display_name, "userPrincipalName": None, "businessPhones": []}
+            user: Json = {"id": object_id, "displayName": principal.display_name, "userPrincipalName": None, "businessPhones": []}
             found.append({"@odata.type": "#microsoft.graph.user", **user})
         elif principal and emulator.directory.visible(object_id):
             found.append({"@odata.type": "#microsoft.graph.servicePrincipal", **show_principal(emulator, principal)})
