@@ -60,9 +60,9 @@ class Azure(http.Client):
                 return []
             raise
 
-    def post(self, path: str, api_version: str, body: t.Any = None, **query: str) -> t.Any:
+    def post(self, path: str, api_version: str, body: t.Any = None, *, during: str = "", **query: str) -> t.Any:
         """An action (`path` ends in its name), awaited where it is a long one; what it answers."""
-        action = path.rsplit("/", 1)[-1]
+        action = during or path.rsplit("/", 1)[-1]
         answer = self.send("POST", path, {"api-version": api_version, **query}, body, during=action)
         return follow(self, answer, action, action) if answer.http_response.status_code == 202 else http.content(answer.http_response)
 

@@ -46,6 +46,7 @@ providers:
 import typing as t
 
 from ..module_utils._azure_argspec import azure_spec
+from ..module_utils._errors import InputError
 from ..module_utils._plan import plan
 from ..module_utils._run import Run, main_of
 
@@ -61,10 +62,13 @@ def work(run: Run) -> dict[str, t.Any]:
     base = f"/subscriptions/{azure.subscription_id}/providers"
 
     def state(namespace: str) -> str:
-        return str((azure.get(f"{base}/{namespace}", API) or {}).get("registrationState", "unknown to Azure"))
+        provider = azure.get(f"{base}/{namespace}", API)
+        if provider is None:
+            raise InputError(f"Azure has no resource provider {namespace!r}.")
+        return str(provider.get("registrationState"))
 
     def register(namespace: str) -> str:
-        azure.post(f"{base}/{namespace}/register", API)
+        azure.post(f"{base}/{namespace}/register", API, during=f"register {namespace}")
         return run.wait_for(lambda: state(namespace), lambda seen: seen == REGISTERED, f"registration of {namespace}")
 
     states = all_of(dict.fromkeys(run.params["namespaces"]), state)

@@ -49,3 +49,9 @@ def test_no_right_to_register_says_whom_to_ask(azure, run_module):
     result = run_module(azure_provider, namespaces=["Microsoft.A"])
     assert result["failure"]["code"] == "AuthorizationFailed"
     assert "Ask an owner of the subscription" in result["msg"]
+
+
+def test_one_that_azure_does_not_have_is_refused_in_check_mode_too(azure, run_module):
+    azure.expect(Call("GET", A, 404, error("InvalidResourceNamespace")))
+    result = run_module(azure_provider, _check=True, namespaces=["Microsoft.A"])
+    assert result["msg"] == "Azure has no resource provider 'Microsoft.A'."
