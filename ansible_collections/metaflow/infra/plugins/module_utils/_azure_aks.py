@@ -35,6 +35,18 @@ def same_set(wanted: t.Any, live: t.Any) -> bool:
     return sorted(map(str, wanted or ())) == sorted(map(str, live or ()))
 
 
+def same_flag(wanted: t.Any, live: t.Any) -> bool:
+    """Off is also what AKS doesn't return."""
+    return bool(wanted) == bool(live)
+
+
+FLAGS: t.Final = (
+    "properties.apiServerAccessProfile.enablePrivateCluster",
+    "properties.disableLocalAccounts",
+    "properties.oidcIssuerProfile.enabled",
+    "properties.securityProfile.workloadIdentity.enabled",
+    "properties.aadProfile.enableAzureRBAC",
+)
 POOL_READ_ONLY: t.Final = ("eTag", "currentOrchestratorVersion", "nodeImageVersion", "provisioningState", "status", "localDNSProfile.state")
 RULES: t.Final = Rules(
     read_only=(
@@ -63,6 +75,7 @@ RULES: t.Final = Rules(
     ),
     ignore_case=("sku.tier", "properties.networkProfile.*"),
     equal={
+        **dict.fromkeys(FLAGS, same_flag),
         "properties.autoUpgradeProfile.upgradeChannel": same_or_none,
         "properties.networkProfile.networkPolicy": same_or_none,
         "properties.apiServerAccessProfile.authorizedIPRanges": same_set,

@@ -40,6 +40,13 @@ PATHS: t.Final[dict[str, tuple[str, ...]]] = {
     "delegated_subnet_id": ("properties", "network", "delegatedSubnetResourceId"),
     "private_dns_zone_id": ("properties", "network", "privateDnsZoneArmResourceId"),
 }
+
+
+def same_switch(wanted: t.Any, live: t.Any) -> bool:
+    """Disabled is also what the service doesn't return."""
+    return bool((wanted or "Disabled") == (live or "Disabled"))
+
+
 RULES: t.Final = Rules(
     read_only=(
         "id",
@@ -63,7 +70,8 @@ RULES: t.Final = Rules(
     ),
     write_only=("properties.administratorLoginPassword",),
     create_only=("properties.createMode", "properties.authConfig"),
-    ignore_case=("sku.name", "sku.tier", "properties.highAvailability.mode", "properties.version"),
+    ignore_case=("sku.name", "sku.tier"),
+    equal=dict.fromkeys(("properties.backup.geoRedundantBackup", "properties.storage.autoGrow", "properties.highAvailability.mode"), same_switch),
 )
 SWITCHES: t.Final = frozenset({"storage_auto_grow", "geo_redundant_backup"})
 IN_BODY: t.Final = {"disabled": "Disabled", "same_zone": "SameZone", "zone_redundant": "ZoneRedundant", True: "Enabled", False: "Disabled"}

@@ -68,11 +68,11 @@ def differences(wanted: t.Any, live: t.Any, rules: Rules, path: str = "") -> lis
         return []
     if path in rules.equal:
         return [] if rules.equal[path](wanted, live) else [Difference(path, live, wanted)]
-    if isinstance(wanted, dict) and isinstance(live, dict):
-        return [d for key, value in wanted.items() for d in differences(value, live.get(key), rules, below(path, key))]
-    if isinstance(wanted, dict) and live is None:
-        # Absent altogether: it fits only where nothing but nulls and what is never returned was asked for.
-        return [Difference(path, None, wanted)] if any(differences(v, None, rules, below(path, k)) for k, v in wanted.items()) else []
+    if isinstance(wanted, dict) and live is None and path.endswith("[]"):
+        return [Difference(path, None, wanted)]  # a new thing in a list: nothing of it is changed
+    if isinstance(wanted, dict) and isinstance(live, dict | None):
+        # Absent altogether: each declared value differs by itself, as some may be immutable, null, or never returned.
+        return [d for key, value in wanted.items() for d in differences(value, (live or {}).get(key), rules, below(path, key))]
     if isinstance(wanted, list) and isinstance(live, list):
         return list_differences(wanted, live, rules, path)
     return [] if same(wanted, live, rules, path) else [Difference(path, live, wanted)]

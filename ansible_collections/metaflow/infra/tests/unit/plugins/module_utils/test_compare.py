@@ -34,11 +34,11 @@ def test_fits(wanted, live):
     [
         ({"a": {"b": 1}}, {"a": {"b": 2}}, "a.b"),
         ({"a": 1}, {}, "a"),
-        ({"a": {"b": 1}}, {}, "a"),
+        ({"a": {"b": 1}}, {}, "a.b"),
         ({"a": None}, {"a": 1}, "a"),
         ({"a": False}, {"a": None}, "a"),
         ({"rules": [{"name": "x", "p": 1}]}, {"rules": [{"name": "x", "p": 2}]}, "rules[].p"),
-        ({"rules": [{"name": "x"}]}, {"rules": []}, "rules[]"),
+        ({"rules": [{"name": "x", "fixed": 1}]}, {"rules": []}, "rules[]"),
         ({"prefixes": ["a"]}, {"prefixes": ["a", "b"]}, "prefixes"),
         ({"dhcpOptions": {"dnsServers": ["1", "2"]}}, {"dhcpOptions": {"dnsServers": ["2", "1"]}}, "dhcpOptions.dnsServers"),
         ({"name": "A"}, {"name": "a"}, "name"),

@@ -53,3 +53,9 @@ def test_absent():
     change = plan_absent("x", {"id": 1, "location": "l", "properties": {"a": 1}})
     assert change.action == "delete"
     assert diff([change]) == {"before": {"x": {"location": "l"}}, "after": {}}
+
+
+def test_immutable_below_what_is_absent_altogether_is_refused_too():
+    rules = Rules(immutable=("properties.access.private",))
+    with pytest.raises(InputError, match=r"properties\.access\.private"):
+        plan("c", {"properties": {"access": {"private": True}}}, {"properties": {}}, rules)
