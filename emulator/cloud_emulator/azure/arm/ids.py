@@ -57,7 +57,8 @@ class ResourceId:
     @property
     def parent(self) -> ResourceId | None:
         """The resource that this one is a child of (a subnet's network), or None at top level."""
-        return dataclasses.replace(self, types=self.types[:-1], names=self.names[:-1]) if len(self.types) > 1 else None
+        kept = len(self.types) - 1  # a collection or an action has a name fewer
+        return dataclasses.replace(self, types=self.types[:kept], names=self.names[:kept]) if kept else None
 
     def child(self, kind: str, name: str) -> ResourceId:
         """Id of a child resource."""
