@@ -28,7 +28,7 @@ options:
     type: dict
     required: true
   subscription_id:
-    description: The subscription of everything that is given by name.
+    description: The subscription of everything that is given by name. If empty, ids begin with /resourceGroups, as the modules complete them.
     type: str
     required: true
 author: Metaflow infra maintainers (@metaflow-infra)
@@ -72,7 +72,8 @@ def azure_ids(names: t.Mapping[str, str], existing: t.Mapping[str, str], subscri
         brought.setdefault("virtual_network", subnets[0].rpartition("/subnets/")[0])
     given = {**names, **brought}
     group = given.get("resource_group", "")
-    ids = {"resource_group": group if group.startswith("/") else f"/subscriptions/{subscription_id}/resourceGroups/{group}"}
+    top = f"/subscriptions/{subscription_id}" if subscription_id else ""
+    ids = {"resource_group": group if group.startswith("/") else f"{top}/resourceGroups/{group}"}
     for part, (parent, path) in PARTS.items():
         if part in given:
             name = given[part]
