@@ -43,6 +43,9 @@ class Resources:
                 raise InputError(f"{resource_id} is declared twice.")
             body = tagged(completed(item["body"] or {}, azure.subscription_id), tags)
             self.targets[normal(resource_id)] = Target(resource_id, type_known(resource_id, item["api_version"]), body)
+        titles = [title(target.id) for target in self.targets.values()]
+        # What the user sees; where two groups have one of the same name, the whole id.
+        self.titles = {key: target.id if titles.count(title(target.id)) > 1 else title(target.id) for key, target in self.targets.items()}
         self.live: dict[str, Resource | None] = {}
 
     def read(self, *, settle: bool) -> None:
@@ -62,7 +65,7 @@ class Resources:
             live = self.live[key]
             wanted = target.kind.spelled(target.body, live) if live else target.body
             try:
-                change = plan(target.id, wanted, live, target.kind.rules)
+                change = plan(self.titles[key], wanted, live, target.kind.rules)
             except InputError as error:
                 refused.append(str(error))
                 continue
@@ -74,7 +77,7 @@ class Resources:
     def plan_absent(self, *, force: bool) -> dict[str, Change]:
         """:raises InputError: where a group holds what was not named, and `force` does not allow that it goes too."""
         changes = {
-            key: plan_absent(target.id, None if target.kind.permanent and type_of(target.id) != GROUP else self.live[key])
+            key: plan_absent(self.titles[key], None if target.kind.permanent and type_of(target.id) != GROUP else self.live[key])
             for key, target in self.targets.items()
         }
         for key, target in self.targets.items():
