@@ -6,6 +6,8 @@
 
 The module writes lines into a FIFO in a folder that only this user can enter; a thread here shows each as it comes. The module finds the FIFO
 by an environment variable; run otherwise, or on another machine, it is silent. Lines hold names and states, never values.
+
+Private to the collection: meta/runtime.yml sends modules here, nobody calls it by name.
 """
 
 from __future__ import annotations
@@ -17,12 +19,14 @@ import tempfile
 import threading
 import typing as t
 
+from ansible import constants as C
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 display = Display()
 PROGRESS = "METAFLOW_INFRA_PROGRESS"
 END = b"\0"
+LOCAL_TMP: str = C.DEFAULT_LOCAL_TMP  # type: ignore[attr-defined]  # of this run of ansible alone, which removes it at its end
 
 
 class ActionModule(ActionBase):
@@ -38,7 +42,7 @@ class ActionModule(ActionBase):
         if self._task.async_val or getattr(self._connection, "transport", "") != "local":
             result |= self._execute_module(task_vars=task_vars, wrap_async=bool(self._task.async_val))
             return result
-        folder = pathlib.Path(tempfile.mkdtemp(prefix="metaflow-infra-"))  # mode 0700
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="progress-", dir=LOCAL_TMP))  # mode 0700
         fifo = folder / "progress"
         os.mkfifo(fifo, 0o600)
         # Open for both, so that it neither waits for a writer nor ends when one goes.
