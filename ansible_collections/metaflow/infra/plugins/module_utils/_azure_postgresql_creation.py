@@ -54,8 +54,7 @@ class Creation:
 
     def start(self) -> Json | None:
         """Ask for the server and don't wait. A failure that may pass is left to a later call that waits."""
-        self.attempt(wait=False)
-        return self.azure.get(self.path, API_VERSION)
+        return self.attempt(wait=False)
 
     def finish(self, server: Json | None) -> Json:
         """Create, wait and recover until the server is Ready, and return it.
@@ -82,8 +81,7 @@ class Creation:
         """Do it, and return the server as it is then."""
         if step is Next.CREATE:
             self.rest()
-            self.attempt(wait=True)
-            return self.azure.get(self.path, API_VERSION)
+            return self.attempt(wait=True)
         if step is Next.REMOVE:
             self.run.report(self.what, f"{state_of(server)} and never used: removing it")
             self.run.changed = True
@@ -101,19 +99,21 @@ class Creation:
         except Timeout as timeout:
             raise self.over(timeout) from None
 
-    def attempt(self, *, wait: bool) -> None:
-        """One PUT, awaited or not. What may pass is kept in `error`; the rest is raised."""
+    def attempt(self, *, wait: bool) -> Json | None:
+        """One PUT, awaited or not, and the server as it is then. A failure that may pass is kept in `error`, any other is raised."""
         number, since = len(self.attempts) + 1, self.deadline.elapsed
         self.run.report(self.what, f"creating, attempt {number}")
         self.seen, self.created_now, self.run.changed = set(), True, True
         try:
-            self.azure.put(self.path, API_VERSION, self.body, wait=wait)
-            self.attempts.append({"attempt": number, "seconds": round(since), "error": None})
+            server = self.azure.put(self.path, API_VERSION, self.body, wait=wait)
         except ApiError as error:
             self.attempts.append({"attempt": number, "seconds": round(since), "error": str(error)})
             if not creation_may_pass(error.status, error.codes, str(error)):
                 raise self.explained(error) from None
             self.error = error
+            return self.azure.get(self.path, API_VERSION)
+        self.attempts.append({"attempt": number, "seconds": round(since), "error": None})
+        return server if "id" in server else self.azure.until(self.path, API_VERSION, lambda found: found is not None)
 
     def rest(self) -> None:
         """Pause before another attempt. :raises ApiError: the last failure, where the time for attempts would be over."""
