@@ -66,6 +66,7 @@ def up(options: argparse.Namespace) -> None:
     with _locked(state):
         running = _running(state)
         if running:
+            control.call(state, "ready", timeout=600)  # an `up` that was interrupted may have left it on its way
             print(f"The emulator runs already, at {running['proxy']}.")
         else:
             began = time.monotonic()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
 import os
@@ -13,8 +12,9 @@ import sys
 import typing as t
 
 from . import control, faults, proxy
-from .azure import blob, entra, graph
+from .azure import blob, entra, graph, management
 from .backends.azurite import AzuriteBackend
+from .backends.kubernetes import KubernetesBackend
 from .backends.postgresql import PostgresqlBackend
 from .certificates import write_secret
 from .emulator import Emulator
@@ -26,10 +26,10 @@ log = logging.getLogger(__name__)
 
 
 class Part(t.Protocol):
-    """Something with a life of its own: `start` brings back what the state says exists, `stop` leaves nothing running."""
+    """Something with a life of its own; what it does not stop here comes back with the next `up`."""
 
-    async def start(self) -> None: ...
-    async def stop(self) -> None: ...
+    async def stop(self) -> None:
+        """Leave nothing running."""
 
 
 class Daemon:
@@ -38,7 +38,7 @@ class Daemon:
     def __init__(self, state: pathlib.Path) -> None:
         self.emulator = Emulator.open(state)
         self.stopping = asyncio.Event()
-        self._parts: list[Part] = []
+        self._ready = asyncio.Event()
 
     async def run(self, ready: t.Callable[[], None]) -> None:
         """Live until SIGTERM; `ready` is called once everything answers."""
@@ -46,23 +46,10 @@ class Daemon:
         await asyncio.to_thread(emulator.processes.sweep)  # what an emulator that was killed has left
         port = emulator.allot_port("proxy")
         emulator.proxy_url = f"http://127.0.0.1:{port}"
-        emulator.postgresql, emulator.azurite = PostgresqlBackend(emulator), AzuriteBackend(emulator)
-        kub: list[t.Any] = []
-        try:  # TRANSITION
-            from .backends.kubernetes import KubernetesBackend
-
-            emulator.kubernetes = KubernetesBackend(emulator)
-            kub.append(emulator.kubernetes)
-        except ImportError:
-            log.exception("no kubernetes")
-        try:
-            from .azure import management
-
-            resource_manager = management.app(emulator)
-            kub.append(resource_manager.state.manager)
-        except ImportError:
-            log.exception("no management")
-            resource_manager = graph.app(emulator)
+        emulator.postgresql = PostgresqlBackend(emulator)
+        emulator.azurite = AzuriteBackend(emulator)
+        emulator.kubernetes = KubernetesBackend(emulator)
+        resource_manager = management.app(emulator)
         apps: dict[str, proxy.App] = {
             "management.azure.com": resource_manager,
             "graph.microsoft.com": graph.app(emulator),
@@ -72,20 +59,20 @@ class Daemon:
         master = proxy.make_master(emulator, router, port)
         serving = asyncio.create_task(master.run())
         server = await control.serve(emulator.state, self._handlers())
+        record = {"pid": os.getpid(), "started": start_time(os.getpid()), "proxy": emulator.proxy_url}
+        write_secret(emulator.state / PID_FILE, json.dumps(record).encode())
         try:
-            self._parts = [emulator.postgresql, emulator.azurite, *kub]
-            for part in self._parts:
-                await part.start()
-            record = {"pid": os.getpid(), "started": start_time(os.getpid()), "proxy": emulator.proxy_url}
-            write_secret(emulator.state / PID_FILE, json.dumps(record).encode())
+            await router.listening(master)
+            await asyncio.gather(emulator.postgresql.start(), emulator.azurite.start(), emulator.kubernetes.start())
+            await resource_manager.state.manager.start()  # carries on with what was in progress, on backends that run
+            self._ready.set()
             ready()
             stopped = asyncio.create_task(self.stopping.wait())
             await asyncio.wait([serving, stopped], return_when=asyncio.FIRST_COMPLETED)
         finally:
             server.close()
-            for part in reversed(self._parts):
-                with contextlib.suppress(Exception):
-                    await part.stop()
+            await self._stop(resource_manager.state.manager, emulator.kubernetes)  # their pods use the other two
+            await self._stop(emulator.postgresql, emulator.azurite)
             master.shutdown()
             await asyncio.wait([serving], timeout=5)
             await asyncio.to_thread(emulator.processes.sweep)
@@ -93,10 +80,20 @@ class Daemon:
             (emulator.state / control.NAME).unlink(missing_ok=True)
             emulator.store.close()
 
+    async def _stop(self, *parts: Part) -> None:
+        """Stop parts side by side; what fails is logged, and ended by the sweep that follows."""
+        results = await asyncio.gather(*(part.stop() for part in parts), return_exceptions=True)
+        for part, result in zip(parts, results, strict=True):
+            if isinstance(result, BaseException):
+                log.error("%s did not stop", type(part).__name__, exc_info=result)
+
     # What the command line asks for --------------------------------------------------------------------------------------------------
 
     def _handlers(self) -> dict[str, control.Handler]:
-        return {"status": self._status, "settings": self._settings, "faults": self._faults}
+        return {"ready": self._wait, "status": self._status, "settings": self._settings, "faults": self._faults}
+
+    async def _wait(self, message: dict[str, t.Any]) -> None:
+        await self._ready.wait()
 
     async def _status(self, message: dict[str, t.Any]) -> dict[str, t.Any]:
         return {"processes": self.emulator.processes.running()}

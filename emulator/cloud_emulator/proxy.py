@@ -43,7 +43,17 @@ class Router:
         self._apps = apps
         self._upstreams = upstreams
         self._traffic = traffic
+        self._running = asyncio.Event()
         self._forwarded: dict[tuple[str, int], str] = {}  # address of a server behind -> host name that it stands for
+
+    def running(self) -> None:
+        self._running.set()
+
+    async def listening(self, master: Master) -> None:
+        """Wait until the proxy listens. Raises RuntimeError where it can't."""
+        await self._running.wait()
+        if not t.cast(proxyserver.Proxyserver, master.addons.get("proxyserver")).listen_addrs():
+            raise RuntimeError("the proxy cannot listen; is its port taken?")
 
     # Connections ---------------------------------------------------------------------------------------------------------------------
 
