@@ -21,7 +21,7 @@ from ._azure_postgresql import RULES as POSTGRESQL_RULES
 from ._azure_postgresql import TYPE as POSTGRESQL
 from ._azure_resources import completed
 from ._azure_types import type_known
-from ._errors import ApiError, InputError
+from ._errors import ApiError, Failures, InputError
 from ._graph import all_of
 from ._plan import plan
 from ._run import Run
@@ -57,7 +57,12 @@ class Questions:
                     self.run.warn(f"Not checked, as it may not be read: {what}. {error}")
                 return None
 
-        return all_of(questions, one)
+        try:
+            return all_of(questions, one)
+        except Failures as failures:
+            if len({error.failure["code"] for error in failures.errors}) == 1:
+                raise failures.errors[0] from None  # one cause, such as a wrong subscription, is told once
+            raise
 
     def first(self) -> dict[str, Question]:
         """The subscription, its regions, and what exists already."""
