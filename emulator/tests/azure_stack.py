@@ -9,6 +9,7 @@ import typing as t
 
 import pytest
 from azure.core.exceptions import HttpResponseError
+from azure.core.rest import HttpRequest
 from azure.identity import EnvironmentCredential
 from azure.mgmt.containerservice import ContainerServiceClient
 from azure.mgmt.network import NetworkManagementClient
@@ -85,7 +86,18 @@ class Azure:
 
     def call(self, method: str, path: str, body: t.Any = None, version: str = "2025-08-01") -> t.Any:
         """The bare answer of Resource Manager."""
-        url = f"https://management.azure.com{path}{'&' if '?' in path else '?'}api-version={version}"
+        return self.follow(f"{path}{'&' if '?' in path else '?'}api-version={version}", method, body)
+
+    def call_checked(self, method: str, path: str, body: t.Any = None) -> t.Any:
+        """As `call`, raising what a client of the SDK raises for a refusal."""
+        request = HttpRequest(method, f"https://management.azure.com{path}?api-version=2025-08-01", json=body)
+        response = self.storage.send_request(request)
+        response.raise_for_status()
+        return response.json()
+
+    def follow(self, path: str, method: str = "GET", body: t.Any = None) -> t.Any:
+        """The bare answer of a whole path, such as an operation's."""
+        url = f"https://management.azure.com{path}"
         headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
         return self.emulator.request(method, url, headers=headers, data=json.dumps(body) if body is not None else None)
 

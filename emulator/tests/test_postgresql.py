@@ -88,7 +88,9 @@ def test_the_real_server_speaks_tls_and_knows_the_administrator(azure: Azure, se
 
 
 def test_its_address_is_in_the_zone(azure: Azure, server: t.Any, place: dict[str, str]) -> None:
-    records = azure.call("GET", f"{place['zone']}/A", version="2024-06-01").json()["value"]
+    answer = azure.call("GET", f"{place['zone']}/A", version="2024-06-01")
+    assert answer.status_code == 200, answer.text
+    records = answer.json()["value"]
     assert [each["properties"]["aRecords"] for each in records] == [[{"ipv4Address": "10.1.0.4"}]]
     usage = azure.postgresql.virtual_network_subnet_usage.list(REGION, {"virtualNetworkArmResourceId": place["db"].partition("/subnets/")[0]})
     assert {each.subnet_name: each.usage for each in usage.delegated_subnets_usage} == {"db": 1, "db2": 0}
@@ -408,7 +410,7 @@ def test_a_deleted_server_keeps_its_subnet_for_a_while(azure: Azure, place: dict
     azure.postgresql.servers.begin_create_or_update(azure.group, "psql-linger", wanted(None, network=network)).result()
     with refused("InUseSubnetCannotBeDeleted"):
         azure.network.subnets.begin_delete(azure.group, "vnet", "db2").result()
-    azure.emulator.run("settings", "delegation_lingers=3")
+    azure.emulator.run("settings", "delegation_lingers=8")
     azure.postgresql.servers.begin_delete(azure.group, "psql-linger").result()
     azure.emulator.run("settings", "delegation_lingers=")
     with refused("InUseSubnetCannotBeDeleted", "service-association-link"):

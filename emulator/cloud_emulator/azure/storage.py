@@ -43,6 +43,8 @@ KINDS = {
         *("Premium_LRS", "Premium_ZRS"),
     ),
 }
+#: properties that stay as the account was made, with their defaults
+FIXED: dict[str, t.Any] = {"isHnsEnabled": False, "isNfsV3Enabled": False, "dnsEndpointType": "Standard"}
 #: services with an endpoint, by the kind of the account
 ENDPOINTS = {
     "BlobStorage": ("dfs", "blob", "table"),
@@ -62,12 +64,6 @@ class StorageAccounts(ResourceType):
     read_model = "azure.mgmt.storage.models.StorageAccount"
     styles = styles.STORAGE
     naming = Naming(NAME, "AccountNameInvalid", NAME_RULE)
-    immutable = (
-        "properties.isHnsEnabled",
-        "properties.isNfsV3Enabled",
-        "properties.dnsEndpointType",
-        "properties.encryption.requireInfrastructureEncryption",
-    )
     actions: t.ClassVar[t.Mapping[str, str]] = {"listKeys": "list_keys", "regenerateKey": "regenerate_key"}
 
     def exclusive(self, record_id: t.Any) -> str | None:
@@ -81,10 +77,8 @@ class StorageAccounts(ResourceType):
         if before is None:
             self._check_new(call, body)
         kind, sku = body.get("kind"), (body.get("sku") or {}).get("name")
-        if before is not None and kind != before.body["kind"] and (before.body["kind"], kind) != ("Storage", "StorageV2"):
-            raise ArmError(409, "AccountPropertyCannotBeUpdated", "The property 'kind' was specified in the input, but it cannot be updated.")
-        if before is not None and _performance(sku) != _performance(before.body["sku"]["name"]):
-            raise ArmError(409, "AccountPropertyCannotBeUpdated", "The property 'sku' was specified in the input, but it cannot be updated.")
+        if before is not None:
+            _check_fixed(body, before)
         if sku not in KINDS[str(kind)]:
             raise ArmError(
                 400,
@@ -169,6 +163,19 @@ class StorageAccounts(ResourceType):
         call.manager.put(record)
         await call.emulator.azurite.set_keys(record.name, _values(record))
         return await self.list_keys(call, record)
+
+
+def _check_fixed(body: Body, before: Record) -> None:
+    kinds, properties = (before.body["kind"], body.get("kind")), body.get("properties") or {}
+    asked = {name: properties[name] for name in FIXED if properties.get(name) is not None}
+    changed = [name for name, value in asked.items() if value != before.properties.get(name, FIXED[name])]
+    if kinds[0] != kinds[1] and kinds != ("Storage", "StorageV2"):
+        changed.append("kind")
+    if _performance((body.get("sku") or {}).get("name")) != _performance(before.body["sku"]["name"]):
+        changed.append("sku")
+    if changed:
+        message = f"The property '{changed[0]}' was specified in the input, but it cannot be updated."
+        raise ArmError(409, "AccountPropertyCannotBeUpdated", message)
 
 
 def _new_key() -> str:
