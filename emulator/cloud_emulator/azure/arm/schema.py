@@ -178,7 +178,7 @@ class _Check:
                 yield Fault("type", path, name, "System.Collections.Generic.Dictionary", value)
         elif not isinstance(value, str):
             yield Fault("type", path, name, kind[1], value)
-        elif kind[1] not in self._type.open_enums and value.lower() not in {known.lower() for known in kind[2:]}:
+        elif value and kind[1] not in self._type.open_enums and value.lower() not in {known.lower() for known in kind[2:]}:
             yield Fault("value", path, name, kind[1], value, tuple(kind[2:]))
 
 
