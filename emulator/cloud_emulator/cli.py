@@ -17,7 +17,8 @@ import time
 import typing as t
 
 from . import control
-from .emulator import SEEDED, Emulator
+from .backends import programs
+from .emulator import SEEDED, USER, Emulator
 from .faults import Faults, change
 from .har import Traffic, line_of
 from .processes import Identity, Processes
@@ -29,6 +30,8 @@ PATIENCE = 90.0  # seconds that `down` waits for an orderly end before it kills
 PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy")
 LOCAL = ("NO_PROXY", "no_proxy")
 BUNDLES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE")
+CREDENTIALS = (*(f"{prefix}_CLIENT_{what}" for prefix in ("AZURE", "ARM") for what in ("ID", "SECRET")), "AZURE_USERNAME", "AZURE_PASSWORD")
+AZURE_CLI = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"  # the application that users sign in with
 OUTSIDE = "CLOUD_EMULATOR_OUTSIDE"  # JSON: what of the environment `env` has covered, for what must reach the world outside
 
 
@@ -198,6 +201,8 @@ def env(options: argparse.Namespace) -> None:
     if options.format == "json":
         print(json.dumps(values, indent=2))
         return
+    for name in [name for name in CREDENTIALS if name not in values]:  # of somebody else, from before
+        print(f"unset {name}")
     for name, value in values.items():
         print(f"export {name}={shlex.quote(value)}")
 
@@ -206,12 +211,12 @@ def environment(emulator: Emulator, proxy_url: str, principal: str = SEEDED[0]) 
     """What a client needs in its environment to find the emulator as it finds Azure, signed in as one of the seeded principals."""
     credentials = emulator.credentials[principal]
     covered = (*PROXIES, *LOCAL, *BUNDLES, "NODE_EXTRA_CA_CERTS")
-    azure = {
-        "CLIENT_ID": credentials["client_id"],
-        "CLIENT_SECRET": credentials["client_secret"],
-        "TENANT_ID": emulator.tenant_id,
-        "SUBSCRIPTION_ID": emulator.subscription_id,
-    }
+    azure = {"TENANT_ID": emulator.tenant_id, "SUBSCRIPTION_ID": emulator.subscription_id}
+    if principal == USER:
+        person = {"AZURE_USERNAME": credentials["username"], "AZURE_PASSWORD": credentials["password"], "AZURE_CLIENT_ID": AZURE_CLI}
+    else:
+        person = {}
+        azure |= {"CLIENT_ID": credentials["client_id"], "CLIENT_SECRET": credentials["client_secret"]}
     return {
         **dict.fromkeys(PROXIES, proxy_url),
         **dict.fromkeys(LOCAL, "127.0.0.1,localhost"),
@@ -219,10 +224,19 @@ def environment(emulator: Emulator, proxy_url: str, principal: str = SEEDED[0]) 
         "NODE_EXTRA_CA_CERTS": str(emulator.certificates.ca_path),
         **{f"AZURE_{name}": value for name, value in azure.items()},
         **{f"ARM_{name}": value for name, value in azure.items()},
+        **person,
+        "PATH": _path_with_clients(),
         "CLOUD_EMULATOR_OBJECT_ID": credentials["object_id"],
         "CLOUD_EMULATOR_STATE": str(emulator.state),
         OUTSIDE: os.environ.get(OUTSIDE) or json.dumps({name: os.environ[name] for name in covered if name in os.environ}),
     }
+
+
+def _path_with_clients() -> str:
+    """The PATH with kubectl and helm of the clusters' version in front."""
+    path = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    own = str(programs.clients())
+    return os.pathsep.join([own, *(folder for folder in path if folder != own)])
 
 
 # settings, faults, log ---------------------------------------------------------------------------------------------------------------
@@ -309,7 +323,7 @@ def _parser() -> argparse.ArgumentParser:
     added = command("status", status, "whether it runs, what exists in it, its processes")
     added.add_argument("--json", action="store_true")
     added = command("env", env, "print what clients need in their environment")
-    added.add_argument("--as", dest="principal", choices=SEEDED, default=SEEDED[0], help="who to sign in as (%(default)s)")
+    added.add_argument("--as", dest="principal", choices=(*SEEDED, USER), default=SEEDED[0], help="who to sign in as (%(default)s)")
     added.add_argument("--format", choices=("shell", "json"), default="shell")
     added = command("settings", settings, "print the settings, and change some first")
     added.add_argument("changes", nargs="*", metavar="NAME=VALUE", help="an empty value takes a setting back to its default")

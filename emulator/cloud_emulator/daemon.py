@@ -13,6 +13,7 @@ import typing as t
 
 from . import control, faults, proxy
 from .azure import blob, entra, graph, management
+from .azure.arm.manager import ResourceManager
 from .backends.azurite import AzuriteBackend
 from .backends.kubernetes import KubernetesBackend
 from .backends.postgresql import PostgresqlBackend
@@ -61,16 +62,18 @@ class Daemon:
         server = await control.serve(emulator.state, self._handlers())
         record = {"pid": os.getpid(), "started": start_time(os.getpid()), "proxy": emulator.proxy_url}
         write_secret(emulator.state / PID_FILE, json.dumps(record).encode())
+        starting = asyncio.create_task(self._start(router.listening(master), resource_manager.state.manager))
+        stopped = asyncio.create_task(self.stopping.wait())
         try:
-            await router.listening(master)
-            await asyncio.gather(emulator.postgresql.start(), emulator.azurite.start(), emulator.kubernetes.start())
-            await resource_manager.state.manager.start()  # carries on with what was in progress, on backends that run
-            self._ready.set()
-            ready()
-            stopped = asyncio.create_task(self.stopping.wait())
-            await asyncio.wait([serving, stopped], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([starting, stopped, serving], return_when=asyncio.FIRST_COMPLETED)
+            if starting.done():
+                starting.result()
+                self._ready.set()
+                ready()
+                await asyncio.wait([serving, stopped], return_when=asyncio.FIRST_COMPLETED)
         finally:
             server.close()
+            starting.cancel()
             await self._stop(resource_manager.state.manager, emulator.kubernetes)  # their pods use the other two
             await self._stop(emulator.postgresql, emulator.azurite)
             master.shutdown()
@@ -79,6 +82,13 @@ class Daemon:
             (emulator.state / PID_FILE).unlink(missing_ok=True)
             (emulator.state / control.NAME).unlink(missing_ok=True)
             emulator.store.close()
+
+    async def _start(self, listening: t.Awaitable[None], manager: ResourceManager) -> None:
+        """Bring everything back that the state says exists."""
+        emulator = self.emulator
+        await listening
+        await asyncio.gather(emulator.postgresql.start(), emulator.azurite.start(), emulator.kubernetes.start())
+        await manager.start()  # carries on with what was in progress, on backends that run
 
     async def _stop(self, *parts: Part) -> None:
         """Stop parts side by side; what fails is logged, and ended by the sweep that follows."""
@@ -100,6 +110,7 @@ class Daemon:
 
     async def _settings(self, message: dict[str, t.Any]) -> dict[str, t.Any]:
         self.emulator.settings.update(message["changes"])
+        await self.emulator.kubernetes.settings_changed()
         return self.emulator.settings.all()
 
     async def _faults(self, message: dict[str, t.Any]) -> list[dict[str, t.Any]]:

@@ -13,6 +13,7 @@ DEFAULTS: dict[str, Value] = {
     "latency": 0.0,  # seconds added to every answer
     "replication_delay": 0.0,  # seconds until a new principal is visible
     "delegation_lingers": 0.0,  # seconds that a deleted database server keeps its subnet
+    "missing_images": "",  # parts of the names of container images that no registry has, separated by commas
 }
 GROUPS = ("durations", "quotas", "limits")  # free keys below these: durations.managedClusters, quotas.standardDSv5Family
 
@@ -70,7 +71,7 @@ class Settings:
             if text == "":
                 values.pop(name, None)
             else:
-                values[name] = _number(name, text)
+                values[name] = text if isinstance(DEFAULTS.get(name), str) else _number(name, text)
         self._path.touch(mode=0o600, exist_ok=True)
         self._path.write_text(json.dumps(values, indent=2) + "\n")
         self._values = values

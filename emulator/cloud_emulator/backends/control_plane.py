@@ -16,6 +16,7 @@ import typing as t
 
 from ..certificates import write_secret
 from . import stages
+from .admission import PORT as WEBHOOK_PORT
 from .kubernetes_api import Api, ApiError
 from .pki import ClusterAuthority
 from .programs import program
@@ -25,10 +26,11 @@ if t.TYPE_CHECKING:
 
 API_PORT, ETCD_PORT, ETCD_PEER_PORT, KUBELET_PORT = 6443, 2379, 2380, 10250
 CONTROLLER_PORT, SCHEDULER_PORT = 10257, 10259
-PORTS = (API_PORT, ETCD_PORT, ETCD_PEER_PORT, KUBELET_PORT, CONTROLLER_PORT, SCHEDULER_PORT)
+PORTS = (API_PORT, ETCD_PORT, ETCD_PEER_PORT, KUBELET_PORT, CONTROLLER_PORT, SCHEDULER_PORT, WEBHOOK_PORT)
 KUBELET_CLIENT = "kube-apiserver-kubelet-client"  # the name that our kubelet expects
 NAMES = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local", "localhost")
 ENDPOINT = "192.0.2.1"  # what `kubernetes` in the namespace default points to: an address that nothing has (loopback is refused there)
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 READY_WITHIN = 120.0  # seconds
 STOP_ORDER = (("kwok", "kubelet", "kube-scheduler", "kube-controller-manager"), ("kube-apiserver",), ("etcd",))
 
@@ -46,7 +48,7 @@ class ControlPlane:
     """The processes of one cluster, with everything they keep in `folder`."""
 
     def __init__(self, processes: Processes, folder: pathlib.Path, name: str, fqdn: str, issuer: str, ip: str, network: Network) -> None:
-        self.missing_images: list[str] = []
+        self.missing_images: list[str] = []  # parts of the names of images that kwok's pods cannot have
         self.folder, self.name, self.fqdn, self.issuer, self.ip, self.network = folder, name, fqdn, issuer, ip, network
         self._processes = processes
         self._running: dict[str, asyncio.subprocess.Process] = {}
@@ -57,20 +59,18 @@ class ControlPlane:
     def url(self) -> str:
         return f"https://{self.ip}:{API_PORT}"
 
-    async def start(self, webhooks: t.Mapping[str, str] | None = None) -> Api:
+    async def start(self) -> Api:
         """Start everything and wait until the cluster is usable; returns a client that may do anything.
-
-        `webhooks` are further flags of the API server.
 
         Raises RuntimeError, with the end of the log, where a program does not come up.
         """
         self.pods.mkdir(mode=0o700, parents=True, exist_ok=True)
-        api = await asyncio.to_thread(self._prepare)
+        api = self._api = await asyncio.to_thread(self._prepare)
         deadline = time.monotonic() + READY_WITHIN
-        await asyncio.gather(self._run("etcd", self._etcd(), stop=signal.SIGTERM), self._run("kube-apiserver", self._api_server(webhooks or {})))
+        await asyncio.gather(self._run("etcd", self._etcd(), stop=signal.SIGTERM), self._run("kube-apiserver", self._api_server()))
         await self._until(api, "/readyz", deadline)
         # kwok, which has a new identity at each start, would wait until the leases of the last one run out.
-        await api.delete("/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases")
+        await api.delete(LEASES)
         await asyncio.gather(*(self._run(name, flags) for name, flags in self._others().items()))
         await self._until(api, "/api/v1/namespaces/default/serviceaccounts/default", deadline)
         return api
@@ -92,9 +92,9 @@ class ControlPlane:
         own = {"listen-client-urls": f"https://{self.ip}:{ETCD_PORT}", "advertise-client-urls": f"https://{self.ip}:{ETCD_PORT}"}
         peers = {"listen-peer-urls": f"https://{self.ip}:{ETCD_PEER_PORT}", "initial-advertise-peer-urls": f"https://{self.ip}:{ETCD_PEER_PORT}"}
         tls = {
-            "cert-file": self._path("etcd.crt"),
-            "key-file": self._path("etcd.key"),
-            "trusted-ca-file": self._path("etcd-ca.crt"),
+            "cert-file": self.path("etcd.crt"),
+            "key-file": self.path("etcd.key"),
+            "trusted-ca-file": self.path("etcd-ca.crt"),
             "client-cert-auth": "true",
         }
         return {
@@ -109,61 +109,60 @@ class ControlPlane:
             "log-level": "warn",
         }
 
-    def _api_server(self, webhooks: t.Mapping[str, str]) -> dict[str, str]:
+    def _api_server(self) -> dict[str, str]:
         return {
             "bind-address": self.ip,
             "secure-port": str(API_PORT),
             "advertise-address": ENDPOINT,
             "external-hostname": self.fqdn,
             "etcd-servers": f"https://{self.ip}:{ETCD_PORT}",
-            "etcd-cafile": self._path("etcd-ca.crt"),
-            "etcd-certfile": self._path("etcd-client.crt"),
-            "etcd-keyfile": self._path("etcd-client.key"),
-            "tls-cert-file": self._path("apiserver.crt"),
-            "tls-private-key-file": self._path("apiserver.key"),
-            "client-ca-file": self._path("ca.crt"),
-            "kubelet-client-certificate": self._path("kubelet-client.crt"),
-            "kubelet-client-key": self._path("kubelet-client.key"),
-            "kubelet-certificate-authority": self._path("ca.crt"),
+            "etcd-cafile": self.path("etcd-ca.crt"),
+            "etcd-certfile": self.path("etcd-client.crt"),
+            "etcd-keyfile": self.path("etcd-client.key"),
+            "tls-cert-file": self.path("apiserver.crt"),
+            "tls-private-key-file": self.path("apiserver.key"),
+            "client-ca-file": self.path("ca.crt"),
+            "kubelet-client-certificate": self.path("kubelet-client.crt"),
+            "kubelet-client-key": self.path("kubelet-client.key"),
+            "kubelet-certificate-authority": self.path("ca.crt"),
             "kubelet-preferred-address-types": "InternalDNS",  # where our kubelet listens; the InternalIP is the node's in its subnet, as on AKS
             "authorization-mode": "Node,RBAC",
             "enable-admission-plugins": "NodeRestriction",
             "service-account-issuer": self.issuer,
             "service-account-jwks-uri": f"{self.issuer.rstrip('/')}/openid/v1/jwks",
-            "service-account-signing-key-file": self._path("sa.key"),
-            "service-account-key-file": self._path("sa.pub"),
+            "service-account-signing-key-file": self.path("sa.key"),
+            "service-account-key-file": self.path("sa.pub"),
             "api-audiences": ",".join((self.issuer, f"https://{self.fqdn}", f"https://{self.fqdn}:443", "https://kubernetes.default.svc")),
             "service-cluster-ip-range": self.network.service_cidr,
             "allow-privileged": "true",
             "profiling": "false",
             "shutdown-delay-duration": "0s",
-            **webhooks,
         }
 
     def _others(self) -> dict[str, dict[str, str]]:
         manager = {
-            "kubeconfig": self._path("controller-manager.kubeconfig"),
+            "kubeconfig": self.path("controller-manager.kubeconfig"),
             "bind-address": self.ip,
             "secure-port": str(CONTROLLER_PORT),
             "leader-elect": "false",
             "use-service-account-credentials": "true",
-            "service-account-private-key-file": self._path("sa.key"),
-            "root-ca-file": self._path("ca.crt"),
-            "cluster-signing-cert-file": self._path("ca.crt"),
-            "cluster-signing-key-file": self._path("ca.key"),
+            "service-account-private-key-file": self.path("sa.key"),
+            "root-ca-file": self.path("ca.crt"),
+            "cluster-signing-cert-file": self.path("ca.crt"),
+            "cluster-signing-key-file": self.path("ca.key"),
             "allocate-node-cidrs": "false",  # nodes come with theirs
             "flex-volume-plugin-dir": str(self.folder / "volume-plugins"),  # made at start; the default is in /usr
             "profiling": "false",
         }
         scheduler = {
-            "kubeconfig": self._path("scheduler.kubeconfig"),
+            "kubeconfig": self.path("scheduler.kubeconfig"),
             "bind-address": self.ip,
             "secure-port": str(SCHEDULER_PORT),
             "leader-elect": "false",
             "profiling": "false",
         }
         kwok = {
-            "kubeconfig": self._path("admin.kubeconfig"),
+            "kubeconfig": self.path("admin.kubeconfig"),
             "config": str(self.folder / "kwok.yaml"),
             "manage-all-nodes": "true",
             "node-lease-duration-seconds": "40",
@@ -171,9 +170,9 @@ class ControlPlane:
         }
         kubelet = {
             "address": f"{self.ip}:{KUBELET_PORT}",
-            "tls-cert-file": self._path("kubelet.crt"),
-            "tls-private-key-file": self._path("kubelet.key"),
-            "client-ca-file": self._path("ca.crt"),
+            "tls-cert-file": self.path("kubelet.crt"),
+            "tls-private-key-file": self.path("kubelet.key"),
+            "client-ca-file": self.path("ca.crt"),
             "pods": str(self.pods),
         }
         return {"kube-controller-manager": manager, "kube-scheduler": scheduler, "kwok": kwok, "kubelet": kubelet}
@@ -189,6 +188,7 @@ class ControlPlane:
         write_secret(authority.folder / "etcd-ca.crt", etcd.ca_pem.encode())
         authority.write("apiserver", authority.server("kube-apiserver", [self.fqdn, *NAMES], [self.ip, self.network.kubernetes_ip]))
         authority.write("kubelet", authority.server("kubelet", [], [self.ip]))
+        authority.write("webhook", authority.server("webhook", [], [self.ip]))
         authority.write("kubelet-client", authority.client(KUBELET_CLIENT))
         users = {
             "admin": authority.client("aksService", ["system:masters"]),
@@ -199,19 +199,31 @@ class ControlPlane:
             self._write_kubeconfig(name, *authority.write(name, pair))
         # The API server asks the kubelet with this identity, and authenticates it like any other client.
         write_secret(self.folder / "kwok.yaml", stages.configuration(self.missing_images).encode())
-        return Api(self.url, self._path("ca.crt"), self._path("admin.crt"), self._path("admin.key"))
+        return Api(self.url, self.path("ca.crt"), self.path("admin.crt"), self.path("admin.key"))
 
     def _write_kubeconfig(self, name: str, certificate: str, key: str) -> None:
         content = f"""apiVersion: v1
 kind: Config
-clusters: [{{name: c, cluster: {{server: "{self.url}", certificate-authority: "{self._path("ca.crt")}"}}}}]
+clusters: [{{name: c, cluster: {{server: "{self.url}", certificate-authority: "{self.path("ca.crt")}"}}}}]
 users: [{{name: u, user: {{client-certificate: "{certificate}", client-key: "{key}"}}}}]
 contexts: [{{name: d, context: {{cluster: c, user: u}}}}]
 current-context: d
 """
         write_secret(self.authority.folder / f"{name}.kubeconfig", content.encode())
 
-    def _path(self, name: str) -> str:
+    async def set_missing_images(self, parts: list[str]) -> None:
+        """Tell kwok which images no registry has, starting it anew where that has changed."""
+        if parts == self.missing_images:
+            return
+        self.missing_images = parts
+        write_secret(self.folder / "kwok.yaml", stages.configuration(parts).encode())
+        if "kwok" in self._running:
+            await self._processes.stop(self._process("kwok"))
+            await self._api.delete(LEASES)
+            await self._run("kwok", self._others()["kwok"])
+
+    def path(self, name: str) -> str:
+        """A file of the certificates, such as webhook.crt."""
         return str(self.authority.folder / name)
 
     def _process(self, name: str) -> str:

@@ -16,10 +16,12 @@ import typing as t
 
 from . import addons, address, pools
 from .address import Address
+from .admission import WorkloadIdentityWebhook
 from .autoscaler import Autoscaler
 from .control_plane import API_PORT, PORTS, ControlPlane, Network
 from .kubernetes_api import Api, Informer, Object
 from .pki import ClusterAuthority
+from .pods.machine import missing_images
 from .pools import Pool, Site
 from .workloads import Workloads
 
@@ -58,9 +60,10 @@ class _Live:
 
     def __init__(self, backend: KubernetesBackend, key: str, control_plane: ControlPlane, api: Api, site: Site, emulator: Emulator) -> None:
         self.control_plane, self.api, self.site = control_plane, api, site
-        self.workloads = Workloads(emulator, api, control_plane)
-        self.pods = Informer(api, "/api/v1/pods", self._pod_changed)
         self.nodes = Informer(api, "/api/v1/nodes", lambda node, gone: None)
+        self.pods = Informer(api, "/api/v1/pods", self._pod_changed)
+        self.webhook = WorkloadIdentityWebhook(api, control_plane.ip, emulator.tenant_id)
+        self.workloads = Workloads(emulator, api, control_plane, self.nodes, self.pods.objects)
 
         def seconds(name: str, default: float) -> float:
             return emulator.settings.durations.get(name, default)
@@ -74,12 +77,23 @@ class _Live:
         self.workloads.pod_changed(pod, gone)
         self.autoscaler.pod_changed(pod)
 
+    async def start(self) -> None:
+        """Begin to watch and to serve."""
+        path = self.control_plane.path
+        await self.webhook.start(path("webhook.crt"), path("webhook.key"), self.control_plane.authority.ca_pem)
+        self.nodes.start()
+        await self.nodes.synced.wait()
+        self.pods.start()
+        await self.pods.synced.wait()
+        await asyncio.to_thread(self.workloads.clean, list(self.pods.objects.values()))
+
     async def stop(self) -> None:
         await self.autoscaler.stop()
         await self.workloads.stop()
         stopping = asyncio.gather(self.pods.stop(), self.nodes.stop())
         await self.control_plane.stop()
         await stopping
+        await self.webhook.stop()
         self.api.close()
 
 
@@ -178,6 +192,11 @@ class KubernetesBackend:
                 return await asyncio.to_thread(self._authority(key).jwks)
         return None
 
+    async def settings_changed(self) -> None:
+        """To be told when the user has changed settings."""
+        parts = missing_images(self._emulator)
+        await asyncio.gather(*(live.control_plane.set_missing_images(parts) for live in self._live.values()))
+
     def api(self, key: str) -> Api:
         """A client of the running cluster that may do anything."""
         return self._live[key].api
@@ -195,13 +214,16 @@ class KubernetesBackend:
             record = dataclasses.replace(record, ip=ip)
             self._put(key, record)
         control_plane = self._control_plane(record)
+        await control_plane.set_missing_images(missing_images(self._emulator))
         api = await control_plane.start()
         site = Site(key, record.node_resource_group or f"MC_{record.name}", record.ip, control_plane.network.pod_cidr)
         await addons.install(api)
-        self._live[key] = _Live(self, key, control_plane, api, site, self._emulator)
-        self._emulator.tunnels[record.fqdn] = (record.ip, API_PORT)
+        live = _Live(self, key, control_plane, api, site, self._emulator)
         for pool in self.pools(key):
             await pools.reconcile(api, site, pool)
+        await live.start()
+        self._live[key] = live
+        self._emulator.tunnels[record.fqdn] = (record.ip, API_PORT)
 
     async def _down(self, key: str) -> None:
         live = self._live.pop(key, None)

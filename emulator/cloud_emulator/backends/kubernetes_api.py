@@ -112,14 +112,19 @@ class Informer:
         self.objects: dict[str, Object] = {}
         self.synced = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name=f"watch {path}", daemon=True)
+
+    def start(self) -> None:
+        """Begin; `synced` is set once `objects` is complete."""
         self._thread.start()
 
     async def stop(self) -> None:
+        """End the thread; `changed` is not called any more."""
         self._stopped.set()
         if self._answer is not None:
             with contextlib.suppress(Exception):
                 self._answer.shutdown()
-        await asyncio.to_thread(self._thread.join, 5)
+        if self._thread.is_alive():
+            await asyncio.to_thread(self._thread.join, 5)
 
     def _run(self) -> None:
         while not self._stopped.is_set():

@@ -26,6 +26,7 @@ SOURCE = pathlib.Path(__file__).parents[2] / "kubernetes"
 OWN_FOLDER = "CLOUD_EMULATOR_PROGRAMS"
 KUBERNETES_VERSION = "1.34.4"
 HELM_VERSION = "3.19.5"
+CLIENTS = ("kubectl", "helm")
 GO_VERSION = (1, 24)
 
 
@@ -37,6 +38,16 @@ class Program:
     module: str
     package: str
     variables: tuple[str, ...] = ()
+
+    @property
+    def file(self) -> str:
+        """Its name in the folder of its versions; a program whose source lies here is another file whenever the source is another one."""
+        if not self.package.startswith("./"):
+            return self.name
+        digest = hashlib.sha256()
+        for path in sorted((SOURCE / self.module / self.package).glob("*.go")):
+            digest.update(path.read_bytes())
+        return f"{self.name}-{digest.hexdigest()[:12]}"
 
 
 _MINOR = KUBERNETES_VERSION.split(".")[1]
@@ -58,22 +69,32 @@ PROGRAMS = (
 
 
 def folder() -> pathlib.Path:
-    """Where the programs lie once they are built. Its name changes with the versions and with our own sources."""
+    """Where the programs lie once they are built. Its name changes with the versions."""
     if own := os.environ.get(OWN_FOLDER):
         return pathlib.Path(own)
     digest = hashlib.sha256()
-    for path in sorted(path for pattern in ("*/go.mod", "*/go.sum", "*/*/*.go") for path in SOURCE.glob(pattern)):
+    for path in sorted(path for pattern in ("*/go.mod", "*/go.sum") for path in SOURCE.glob(pattern)):
         digest.update(path.read_bytes())
-    digest.update(repr(PROGRAMS).encode())
     return cache() / "bin" / f"kubernetes-{KUBERNETES_VERSION}-{digest.hexdigest()[:12]}"
+
+
+def clients() -> pathlib.Path:
+    """A folder for the PATH, with the programs that people use themselves: kubectl and helm."""
+    return folder() if os.environ.get(OWN_FOLDER) else folder() / "clients"
 
 
 def program(name: str) -> str:
     """The path of a program. Raises MissingProgramError where it is not built."""
-    path = folder() / name
+    path = _path(next(program for program in PROGRAMS if program.name == name))
     if not path.exists():
         raise MissingProgramError(f"{name} is not built: run `python -m cloud_emulator.backends.programs` (or `make programs`) first.")
     return str(path)
+
+
+def _path(program: Program) -> pathlib.Path:
+    found = folder()
+    own = os.environ.get(OWN_FOLDER) and not (found / program.file).exists()
+    return found / (program.name if own else program.file)
 
 
 def build() -> pathlib.Path:
@@ -82,12 +103,12 @@ def build() -> pathlib.Path:
     Raises MissingProgramError without a fitting Go, RuntimeError where a build fails.
     """
     target = folder()
-    if missing := [program for program in PROGRAMS if not (target / program.name).exists()]:
+    if missing := [program for program in PROGRAMS if not _path(program).exists()]:
         if os.environ.get(OWN_FOLDER):
             raise MissingProgramError(f"{target} ({OWN_FOLDER}) lacks {', '.join(program.name for program in missing)}.")
         target.mkdir(parents=True, exist_ok=True)
         with _locked(target):  # somebody else may be building them
-            missing = [program for program in missing if not (target / program.name).exists()]
+            missing = [program for program in missing if not _path(program).exists()]
             _build_all(missing, target)
     else:
         print(f"The Kubernetes programs are in {target}", flush=True)
@@ -113,7 +134,12 @@ def _build(go: str, program: Program, target: pathlib.Path) -> None:
         done = subprocess.run(command, cwd=SOURCE / program.module, env=environment, text=True, capture_output=True, check=False)
         if done.returncode:
             raise RuntimeError(f"{program.name} could not be built (go build ended with {done.returncode}):\n{done.stderr.strip()[-3000:]}")
-        temporary.replace(target / program.name)
+        temporary.replace(target / program.file)
+        if program.name in CLIENTS:
+            (target / "clients").mkdir(exist_ok=True)
+            link = target / "clients" / program.name
+            link.unlink(missing_ok=True)
+            link.symlink_to(f"../{program.file}")
     finally:
         temporary.unlink(missing_ok=True)
 

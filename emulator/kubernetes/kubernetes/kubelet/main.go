@@ -49,8 +49,7 @@ type Pod struct {
 type Container struct {
 	Log      string            `json:"log"`      // in the container runtimes' format
 	Previous string            `json:"previous"` // of the process before this one; "" without
-	Running  bool              `json:"running"`
-	Env      []string          `json:"env"`
+	PID      int               `json:"pid"`      // 0 once it has ended
 	Dir      string            `json:"dir"`
 	Paths    map[string]string `json:"paths"` // path in the container -> where it is on this machine
 }
@@ -109,7 +108,7 @@ type runtime struct {
 
 func (r runtime) ContainerStatus(_ context.Context, container string, _ bool) (*runtimeapi.ContainerStatusResponse, error) {
 	state := runtimeapi.ContainerState_CONTAINER_EXITED
-	if _, found := r.server.find(r.namespace, r.pod, container); found != nil && found.Running {
+	if _, found := r.server.find(r.namespace, r.pod, container); found != nil && found.PID != 0 {
 		state = runtimeapi.ContainerState_CONTAINER_RUNNING
 	}
 	return &runtimeapi.ContainerStatusResponse{Status: &runtimeapi.ContainerStatus{State: state}}, nil
@@ -130,7 +129,7 @@ func (s *server) exec(w http.ResponseWriter, r *http.Request) {
 func (s *server) ExecInContainer(ctx context.Context, name string, _ types.UID, containerName string, command []string, in io.Reader, out, errOut io.WriteCloser, _ bool, _ <-chan remotecommand.TerminalSize, _ time.Duration) error {
 	namespace, pod, _ := strings.Cut(name, "/")
 	_, container := s.find(namespace, pod, containerName)
-	if container == nil || !container.Running {
+	if container == nil || container.PID == 0 {
 		return fmt.Errorf("container %q of pod %q is not run by the emulator", containerName, pod)
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -140,7 +139,12 @@ func (s *server) ExecInContainer(ctx context.Context, name string, _ types.UID, 
 		words[i] = localise(word, container.Paths)
 	}
 	process := exec.CommandContext(ctx, words[0], words[1:]...)
-	process.Env, process.Dir, process.WaitDelay = container.Env, container.Dir, time.Second
+	environment, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", container.PID)) // so that it need not be kept on disk
+	if err != nil {
+		return err
+	}
+	process.Env = strings.Split(strings.TrimRight(string(environment), "\x00"), "\x00")
+	process.Dir, process.WaitDelay = container.Dir, time.Second
 	process.Stdout, process.Stderr = out, out
 	if errOut != nil {
 		process.Stderr = errOut
@@ -155,7 +159,7 @@ func (s *server) ExecInContainer(ctx context.Context, name string, _ types.UID, 
 			_ = stdin.Close()
 		}()
 	}
-	err := process.Run()
+	err = process.Run()
 	if exit, ok := err.(*exec.ExitError); ok {
 		return &utilexec.ExitErrorWrapper{ExitError: exit}
 	}
