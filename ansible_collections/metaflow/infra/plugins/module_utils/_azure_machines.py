@@ -61,7 +61,8 @@ def read_offer(run: Run, azure: Azure, location: str) -> Offer:
         except ApiError as error:
             if not UNKNOWN & set(error.codes):
                 raise
-            run.warn(f"The {what} of {here} could not be asked: {error}")
+            reason = "before Microsoft.Compute is registered" if "AuthorizationFailed" not in error.codes else f"as they may not be read. {error}"
+            run.warn(f"The {what} of {here} are not checked, {reason}")
             return None
 
     answers = all_of(calls, ask)

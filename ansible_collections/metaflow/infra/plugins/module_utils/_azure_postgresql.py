@@ -80,8 +80,7 @@ DATABASE_RULES: t.Final = Rules(
     immutable=("properties.charset", "properties.collation"),
     ignore_case=("properties.charset", "properties.collation"),
 )
-# Who set a value (source) is not compared: a value that is right by default stays the default.
-CONFIGURATION_RULES: t.Final = Rules(create_only=("properties.source",))
+CONFIGURATION_RULES: t.Final = Rules()
 
 
 def random_password() -> str:
@@ -230,8 +229,8 @@ def database_body(database: t.Mapping[str, t.Any]) -> Json:
 
 
 def configuration_body(value: t.Any) -> Json:
-    """The body of a server parameter, as ``az`` and terraform send it."""
-    return {"properties": {"value": value_text(value), "source": "user-override"}}
+    """What a server parameter is to be. Who set it (``source``) doesn't matter: a value that is right by default stays the default."""
+    return {"properties": {"value": value_text(value)}}
 
 
 def offer_fault(capabilities: t.Sequence[Json], location: str, version: str | None, sku_name: str | None) -> str | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ._azure_ids import title
 from ._azure_postgresql import (
     API_VERSION,
     CONFIGURATION_RULES,
@@ -48,10 +49,10 @@ class Update:
         """The server's own change. :raises InputError: for what this server can't become."""
         if live is not None and (sentence := limits(self.params["name"], self.wanted, live)):
             raise InputError(sentence)
-        return plan(self.path, self.wanted if live is None else grown(self.wanted, live), live, RULES)
+        return plan(title(self.path), self.wanted if live is None else grown(self.wanted, live), live, RULES)
 
-    def changes(self, live: Json | None) -> list[Change]:
-        """All changes: the server's, then those of its parameters, then of its databases; each of these is read, side by side."""
+    def changes(self, live: Json | None) -> dict[str, Change]:
+        """All changes by id: the server's, then those of its parameters, then of its databases; each of these is read, side by side."""
         wanted = {
             f"{self.path}/configurations/{name}": (configuration_body(v), CONFIGURATION_RULES) for name, v in self.params["configurations"].items()
         }
@@ -60,26 +61,33 @@ class Update:
         for child, setting in found.items():
             if "/configurations/" in child and (sentence := configuration_fault(child.rsplit("/", 1)[-1], setting, *wanted[child])):
                 raise InputError(sentence)
-        return [self.server_change(live), *(plan(child, body, found.get(child), rules) for child, (body, rules) in wanted.items())]
+        children = {child: plan(title(child), body, found.get(child), rules) for child, (body, rules) in wanted.items()}
+        return {self.path: self.server_change(live), **children}
 
     def apply(self, live: Json, attempts: t.Sequence[Json] = ()) -> Json:
         """Make a server that is Ready, and what it holds, as declared; the module's result. `attempts` created it, if there are any."""
-        server, *children = self.changes(live)
+        children = self.changes(live)
+        server = children.pop(self.path)
         always = self.params["update_password"] == "always"  # noqa: S105  (a choice, no password)
         if always and not attempts:
             server = with_password(server, self.params["administrator_password"])
-        now = {change.key: change.after if self.run.check_mode else change.live for change in children}
-        if self.run.writes([server, *children]):
+        now = {child: change.after if self.run.check_mode else change.live for child, change in children.items()}
+        if self.run.writes([server, *children.values()]):
             for body in patches(server):
                 live = self.azure.patch(self.path, API_VERSION, body)
-            for change in filter(None, children):
-                write = self.azure.put if "/databases/" in change.key else self.azure.patch
-                now[change.key] = write(change.key, API_VERSION, change.wanted)
+            for child, change in children.items():
+                if change:
+                    now[child] = self.write(child, change)
         pending = sorted(setting["name"] for setting in now.values() if setting and dig(setting, PENDING))
         if pending and self.params["restart"]:
             live, pending = self.restart(live), []
-        children = [dataclasses.replace(change, after=now[change.key]) for change in children]
-        return self.result(server.after if self.run.check_mode else live, children, attempts, pending)
+        return self.result(server.after if self.run.check_mode else live, now, attempts, pending)
+
+    def write(self, child: str, change: Change) -> Json:
+        """Create a database, or set a parameter as ``az`` and terraform do it."""
+        if "/databases/" in child:
+            return self.azure.put(child, API_VERSION, change.wanted)
+        return self.azure.patch(child, API_VERSION, {"properties": {**change.wanted["properties"], "source": "user-override"}})
 
     def restart(self, live: Json) -> Json:
         """Restart the server, and wait until it is Ready again."""
@@ -89,11 +97,11 @@ class Update:
         self.azure.post(f"{self.path}/restart", API_VERSION)
         return t.cast("Json", self.azure.until(self.path, API_VERSION, lambda found: state_of(found) == "Ready"))
 
-    def result(self, server: Json | None, changes: t.Sequence[Change], attempts: t.Sequence[Json], pending: t.Sequence[str] = ()) -> Json:
+    def result(self, server: Json | None, children: t.Mapping[str, Json | None], attempts: t.Sequence[Json], pending: t.Sequence[str] = ()) -> Json:
         """What the module returns; never a password."""
         if server and PASSWORD in server.get("properties", {}):
             server = {**server, "properties": {key: value for key, value in server["properties"].items() if key != PASSWORD}}
-        databases = [change.after for change in changes if "/databases/" in change.key]
+        databases = [found for child, found in children.items() if "/databases/" in child]
         return {"server": server, "databases": databases, "restart_pending": list(pending), "attempts": list(attempts)}
 
 

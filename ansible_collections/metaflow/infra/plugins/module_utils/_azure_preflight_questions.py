@@ -14,7 +14,7 @@ from ._azure_aks import RULES as AKS_RULES
 from ._azure_aks import TYPE as AKS
 from ._azure_client import Azure
 from ._azure_compute import normalized
-from ._azure_ids import type_of
+from ._azure_ids import title, type_of
 from ._azure_machines import UNKNOWN
 from ._azure_postgresql import API_VERSION as POSTGRESQL_API
 from ._azure_postgresql import RULES as POSTGRESQL_RULES
@@ -127,7 +127,7 @@ class Questions:
                 continue
             body = completed(declared[path]["body"], self.azure.subscription_id)
             try:
-                plan(path, kinds[path].spelled(body, resource), resource, RULES.get(type_of(path).lower(), kinds[path].rules))
+                plan(title(path), kinds[path].spelled(body, resource), resource, RULES.get(type_of(path).lower(), kinds[path].rules))
             except InputError as error:
                 found.append(str(error))
         return found

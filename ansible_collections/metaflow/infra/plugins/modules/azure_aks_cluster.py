@@ -208,6 +208,7 @@ from ..module_utils._azure_aks import (
     system_wish,
 )
 from ..module_utils._azure_argspec import azure_spec
+from ..module_utils._azure_ids import title
 from ..module_utils._azure_names import fault
 from ..module_utils._errors import ApiError, InputError
 from ..module_utils._plan import plan, plan_absent
@@ -229,7 +230,7 @@ def work(run: Run) -> dict[str, t.Any]:
     path = azure.id(params["resource_group"], TYPE, params["name"])
     live = azure.get(path, API_VERSION)
     if not run.present:
-        change = plan_absent(path, live)
+        change = plan_absent(title(path), live)
         if run.writes([change]):
             azure.delete(path, API_VERSION, wait=params["wait"])
         return {"cluster": None}
@@ -267,7 +268,7 @@ def create(run: Run, azure: Azure, path: str, wanted: Json) -> dict[str, t.Any]:
     trial = Trial(run, f"the system pool of cluster {params['name']}", choice, params["location"])
     if not trial.usable:
         trial.first_that_works(lambda size: {}, lambda: None)  # says why
-    change = plan(path, sized(wanted, trial.usable[0]), None, RULES)
+    change = plan(title(path), sized(wanted, trial.usable[0]), None, RULES)
     if not run.writes([change]):
         return {"cluster": change.after, "attempts": []}
     cluster = trial.first_that_works(
@@ -295,7 +296,7 @@ def failed(cluster: Json) -> ApiError:
 
 
 def update(run: Run, azure: Azure, path: str, wanted: Json, live: Json) -> dict[str, t.Any]:
-    change = plan(path, refuse(wanted, live, run.params), live, RULES)
+    change = plan(title(path), refuse(wanted, live, run.params), live, RULES)
     if state_of(live) in ("Failed", "Canceled"):
         run.report(f"cluster {run.params['name']}", f"{state_of(live)}: {' '.join(failure_of(live)) or 'no reason given'}; writing it again")
         change = dataclasses.replace(change, action="update")

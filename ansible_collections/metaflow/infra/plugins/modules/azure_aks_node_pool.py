@@ -119,6 +119,7 @@ import typing as t
 from ..module_utils._azure_aks import API_VERSION, SETTLED, TYPE, dig, failure_of, state_of
 from ..module_utils._azure_aks_pool import RULES, desired, faults, off_list, replaceable, rotation, sendable, wish
 from ..module_utils._azure_argspec import azure_spec
+from ..module_utils._azure_ids import title
 from ..module_utils._azure_names import fault
 from ..module_utils._errors import ApiError, InputError
 from ..module_utils._plan import plan, plan_absent
@@ -141,13 +142,13 @@ def work(run: Run) -> dict[str, t.Any]:
     path = azure.id(params["resource_group"], f"{TYPE}/agentPools", params["cluster"], params["name"])
     live = azure.get(path, API_VERSION)
     if not run.present:
-        change = plan_absent(path, live)
+        change = plan_absent(title(path), live)
         if run.writes([change]):
             azure.delete(path, API_VERSION, wait=params["wait"])
         return {"pool": None}
     seen_creating = live is not None and state_of(live) == "Creating"
     if live is not None and state_of(live) not in SETTLED and not run.check_mode:
-        plan(path, desired(params, live), live, RULES)  # refuses what can't be, before waiting for long
+        plan(title(path), desired(params, live), live, RULES)  # refuses what can't be, before waiting for long
         if not params["wait"]:
             return {"pool": live, "attempts": []}
         live = azure.until(path, API_VERSION, lambda pool: pool is None or state_of(pool) in SETTLED)
@@ -176,7 +177,7 @@ def create(run: Run, azure: Azure, path: str, sizes: list[str]) -> dict[str, t.A
         if not trial.usable:
             trial.first_that_works(lambda size: {}, lambda: None)  # says why
         sizes = list(trial.usable)
-    change = plan(path, sized(body, sizes[0]), None, RULES)
+    change = plan(title(path), sized(body, sizes[0]), None, RULES)
     if not run.writes([change]) or trial is None:
         return {"pool": change.after, "attempts": []}
     pool = trial.first_that_works(
@@ -199,7 +200,7 @@ def repair(run: Run, azure: Azure, path: str, live: Json, *, seen_creating: bool
         return update(run, azure, path, live, again=True)
     sizes = rotation(params["vm_sizes"] or [dig(live, "properties.vmSize")], dig(live, "properties.vmSize"))
     run.report(name, f"{state_of(live)} ({reason}): replacing it with the next size")
-    if run.writes([plan_absent(path, live)]):
+    if run.writes([plan_absent(title(path), live)]):
         azure.delete(path, API_VERSION)
     return create(run, azure, path, sizes)
 
@@ -215,7 +216,7 @@ def machines_of(azure: Azure, path: str) -> list[Json] | None:
 def update(run: Run, azure: Azure, path: str, live: Json, *, again: bool = False) -> dict[str, t.Any]:
     """An existing pool with its declared properties set. Its machine size is never changed."""
     params = run.params
-    change = plan(path, desired(params, live), live, RULES)
+    change = plan(title(path), desired(params, live), live, RULES)
     if again:
         change = dataclasses.replace(change, action="update")
     if remark := off_list(live, params["vm_sizes"] or ()):

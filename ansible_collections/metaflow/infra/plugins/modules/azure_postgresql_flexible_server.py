@@ -178,6 +178,7 @@ attempts:
 import typing as t
 
 from ..module_utils._azure_argspec import azure_spec
+from ..module_utils._azure_ids import title
 from ..module_utils._azure_names import fault, login_fault
 from ..module_utils._azure_postgresql import API_VERSION, TYPE, creation_faults, desired, faults, random_password
 from ..module_utils._azure_postgresql_recovery import Next, next_step, state_of
@@ -217,11 +218,12 @@ def work(run: Run) -> dict[str, t.Any]:
         return update.apply(t.cast("Json", live))
 
     creation = Creation(run, azure, path, wanted, params["administrator_password"] or random_password())
-    coming = update.changes(None) if gone else []
-    if run.writes(coming) and live is None and not params["wait"]:
+    coming = update.changes(None) if gone else {}
+    if run.writes(list(coming.values())) and live is None and not params["wait"]:
         live = creation.start()
     if run.check_mode or not params["wait"]:
-        return update.result(coming[0].after if coming and run.check_mode else live, coming, creation.attempts)
+        planned = {child: change.after for child, change in coming.items()} if run.check_mode else {}
+        return update.result(planned.get(path, live), planned, creation.attempts)
     return update.apply(creation.finish(live), creation.attempts)
 
 
@@ -231,7 +233,7 @@ def names_faults(params: t.Mapping[str, t.Any]) -> list[str]:
 
 
 def remove(run: Run, azure: Azure, path: str, live: Json | None) -> dict[str, t.Any]:
-    change = plan_absent(path, live)
+    change = plan_absent(title(path), live)
     if run.writes([change]):
         azure.delete(path, API_VERSION, wait=run.params["wait"])
     return {"server": None}

@@ -161,7 +161,7 @@ def test_check_mode_plans(azure, run_module):
     result = run_module(module, _check=True, **OPTIONS)
     assert result["changed"]
     assert result["cluster"]["properties"]["agentPoolProfiles"][0]["vmSize"] == "Standard_D2s_v5"
-    assert PATH in result["diff"]["after"]
+    assert "managedClusters aks" in result["diff"]["after"]
 
 
 def test_no_size_fits(azure, run_module):
@@ -196,7 +196,7 @@ def test_a_failed_cluster_is_written_again(azure, run_module):
 def test_an_update_changes_only_what_is_declared(azure, run_module):
     azure.expect(get(200, cluster()), put(state="Updating"), operation(), get(200, cluster()))
     result = run_module(module, **{**OPTIONS, "sku_tier": "Standard"})
-    assert result["diff"]["before"][PATH]["sku"] == {"name": "Base", "tier": "Free"}
+    assert result["diff"]["before"]["managedClusters aks"]["sku"] == {"name": "Base", "tier": "Free"}
     body = json.loads(next(r for r in azure.requests if r.method == "PUT").body)
     assert body["sku"] == {"name": "Base", "tier": "Standard"}
     assert [pool["count"] for pool in body["properties"]["agentPoolProfiles"]] == [4, 3]

@@ -159,7 +159,7 @@ def test_a_healthy_pool_is_left_alone_whatever_its_size(azure, run_module):
 def test_bounds_change_in_place(azure, run_module):
     azure.expect(get(200, pool()), put(), operation(), get(200, pool(maxCount=60)))
     result = run_module(module, **{**OPTIONS, "max_count": 60})
-    assert result["diff"]["before"][PATH]["properties"]["maxCount"] == 50
+    assert result["diff"]["before"]["managedClusters/agentPools aks/taskworkers"]["properties"]["maxCount"] == 50
     sent = json.loads(next(r for r in azure.requests if r.method == "PUT").body)["properties"]
     assert (sent["maxCount"], sent["count"], sent["vmSize"]) == (60, 7, "Standard_D4s_v5")
 

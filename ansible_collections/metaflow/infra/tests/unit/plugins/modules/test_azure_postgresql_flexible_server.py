@@ -168,7 +168,7 @@ def test_check_mode_plans_the_creation(azure, run_module):
     assert result["changed"]
     assert result["server"]["properties"]["version"] == "17"
     assert result["diff"]["before"] == {}
-    assert list(result["diff"]["after"]) == [PATH, f"{PATH}/databases/metaflow"]
+    assert list(result["diff"]["after"]) == ["flexibleServers psql", "flexibleServers/databases psql/metaflow"]
     assert PASSWORD not in str(result)
 
 
@@ -283,8 +283,8 @@ def test_changes_in_place_a_new_version_last(azure, run_module):
         get(200, bigger),
     )
     result = run_module(module, **{**OPTIONS, "storage_gb": 64})
-    assert result["diff"]["before"][PATH]["properties"]["storage"] == {"storageSizeGB": 32}
-    assert result["diff"]["after"][PATH]["properties"]["storage"] == {"storageSizeGB": 64}
+    assert result["diff"]["before"]["flexibleServers psql"]["properties"]["storage"] == {"storageSizeGB": 32}
+    assert result["diff"]["after"]["flexibleServers psql"]["properties"]["storage"] == {"storageSizeGB": 64}
 
 
 def test_a_busy_server_is_asked_again(azure, clock, run_module):
@@ -339,7 +339,7 @@ def test_a_new_password_is_set_and_never_shown(azure, run_module):
     result = run_module(module, name="psql", resource_group="rg", administrator_password=PASSWORD, update_password="always")
     assert result["changed"]
     assert PASSWORD not in str(result)
-    assert result["diff"]["after"][PATH]["properties"]["administratorLoginPassword"] == "********"
+    assert result["diff"]["after"]["flexibleServers psql"]["properties"]["administratorLoginPassword"] == "********"
 
 
 def test_a_database_with_another_collation_is_refused(azure, run_module):

@@ -188,7 +188,7 @@ def test_declared_resources_are_held_against_those_that_exist(azure, run_module)
         {"id": "/resourceGroups/rg/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id", "body": {"location": "westus"}},
     ]
     message = run_module(module, **OPTIONS, existing=existing)["msg"]
-    assert "virtualNetworks/net exists and cannot be changed in this: location is 'eastus'" in message
+    assert "virtualNetworks net exists and cannot be changed in this: location is 'eastus'" in message
     assert "properties.administratorLogin is 'other' and was to be 'metaflow'" in message
 
 
