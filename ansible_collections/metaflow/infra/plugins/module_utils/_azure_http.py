@@ -3,20 +3,16 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The way to Azure's hosts: azure-core's pipeline with our retry rules, and one client that turns refusals into ApiError."""
+"""The way to Azure's hosts: azure-core's pipeline with our retry rules, and one client that turns refusals into ApiError.
+
+azure-core is imported where it is used: bad input is refused before that, and a missing library is told of like other bad input.
+"""
 
 from __future__ import annotations
 
 import json
 import typing as t
 import urllib.parse
-
-from azure.core.exceptions import AzureError, HttpResponseError
-from azure.core.pipeline.policies import RequestIdPolicy, RetryPolicy, UserAgentPolicy
-from azure.core.pipeline.transport import RequestsTransport
-from azure.core.rest import HttpRequest
-from azure.mgmt.core import ARMPipelineClient
-from azure.mgmt.core.policies import ARMChallengeAuthenticationPolicy
 
 from ._azure_errors import TRANSIENT, Transient, api_error, passing
 from ._errors import ApiError
@@ -39,51 +35,53 @@ def adapter() -> t.Any:
 def transport() -> t.Any:
     """azure-core's transport on that, for Azure's hosts and for Entra alike."""
     import requests
+    from azure.core.pipeline.transport import RequestsTransport
 
     session = requests.Session()
     session.mount("https://", adapter())
     return RequestsTransport(session=session, connection_timeout=20, read_timeout=180)
 
 
-class Retry(RetryPolicy[t.Any, t.Any]):
+def retry_policy(deadline: Deadline, report: Report) -> t.Any:
     """azure-core's rules, but throttling is waited for as long as the module may take, and whoever waits is told.
 
     A conflict (409) is not repeated here, even with a Retry-After: whether it passes depends on its code, see TRANSIENT.
     """
+    from azure.core.pipeline.policies import RetryPolicy
 
-    def __init__(self, deadline: Deadline, report: Report) -> None:
-        super().__init__(retry_total=10_000, retry_status=10_000, retry_backoff_max=30)
-        self.deadline, self.report = deadline, report
-        self._method_whitelist = METHODS
+    class Retry(RetryPolicy[t.Any, t.Any]):
+        def is_retry(self, settings: dict[str, t.Any], response: t.Any) -> bool:
+            status = response.http_response.status_code
+            if status == 429:
+                return True
+            failures = [h for h in settings["history"] if h.http_response is not None and h.http_response.status_code != 429]
+            repeatable = status == 408 or status >= 500
+            return repeatable and len(failures) < SERVER_ERRORS and bool(super().is_retry(settings, response))
 
-    def is_retry(self, settings: dict[str, t.Any], response: t.Any) -> bool:
-        status = response.http_response.status_code
-        if status == 429:
-            return True
-        failures = [h for h in settings["history"] if h.http_response is not None and h.http_response.status_code != 429]
-        repeatable = status == 408 or status >= 500
-        return repeatable and len(failures) < SERVER_ERRORS and bool(super().is_retry(settings, response))
+        def sleep(self, settings: dict[str, t.Any], transport: t.Any, response: t.Any = None) -> None:
+            pause = self.get_retry_after(response) if response is not None else None
+            pause = max(pause or self.get_backoff_time(settings), 0.5)
+            what = title_of(response.http_request) if response is not None else "Azure"
+            state = f"answered {response.http_response.status_code}" if response is not None else "no connection"
+            report(what, f"{state}, again in {pause:.0f} s")
+            deadline.sleep(pause, what, state)
 
-    def sleep(self, settings: dict[str, t.Any], transport: t.Any, response: t.Any = None) -> None:
-        pause = self.get_retry_after(response) if response is not None else None
-        pause = max(pause or self.get_backoff_time(settings), 0.5)
-        what = title_of(response.http_request) if response is not None else "Azure"
-        state = f"answered {response.http_response.status_code}" if response is not None else "no connection"
-        self.report(what, f"{state}, again in {pause:.0f} s")
-        self.deadline.sleep(pause, what, state)
+    policy = Retry(retry_total=10_000, retry_status=10_000, retry_backoff_max=30)
+    policy._method_whitelist = METHODS
+    return policy
 
 
 class Client:
     """One host of Azure's. Every call carries a token, is repeated where that helps, and ends with JSON or ApiError."""
 
     def __init__(self, base: str, scope: str, credential: t.Any, deadline: Deadline, report: Report, carrier: t.Any) -> None:
+        from azure.core.pipeline.policies import RequestIdPolicy, UserAgentPolicy
+        from azure.mgmt.core import ARMPipelineClient
+        from azure.mgmt.core.policies import ARMChallengeAuthenticationPolicy
+
         self.base, self.credential, self.deadline, self.report, self.scope = base, credential, deadline, report, scope
-        policies = [
-            RequestIdPolicy(),
-            UserAgentPolicy("metaflow.infra"),
-            Retry(deadline, report),
-            ARMChallengeAuthenticationPolicy(credential, scope),
-        ]
+        token = ARMChallengeAuthenticationPolicy(credential, scope)
+        policies = [RequestIdPolicy(), UserAgentPolicy("metaflow.infra"), retry_policy(deadline, report), token]
         self.pipeline: ARMPipelineClient[t.Any, t.Any] = ARMPipelineClient(base, policies=policies, transport=carrier)
 
     def send(
@@ -98,6 +96,9 @@ class Client:
         **options: t.Any,
     ) -> t.Any:
         """One call; the pipeline's answer, from which operations can be followed. :raises ApiError: for 400 and above, or no answer."""
+        from azure.core.exceptions import AzureError, HttpResponseError
+        from azure.core.rest import HttpRequest
+
         url = path if path.startswith("https://") else self.base + urllib.parse.quote(path, safe="/()='$,:@!")
         request = HttpRequest(method, url, params=dict(query or {}) or None, json=body, headers=dict(headers or {}))
         try:

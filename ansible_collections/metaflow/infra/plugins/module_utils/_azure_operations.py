@@ -9,26 +9,25 @@ from __future__ import annotations
 
 import typing as t
 
-from azure.core.exceptions import HttpResponseError
-from azure.mgmt.core.polling.arm_polling import ARMPolling
-
 from ._azure_http import Client, content
 from ._wait import intervals
 
 
-class Polling(ARMPolling):
+def polling_of(client: Client, what: str) -> t.Any:
     """ARMPolling with our clock and deadline, shorter pauses than its 30 s where the service asks for none, and word to the user."""
+    from azure.mgmt.core.polling.arm_polling import ARMPolling
 
-    def __init__(self, client: Client, what: str) -> None:
-        super().__init__(timeout=0, lro_options={"final-state-via": "azure-async-operation"})
-        self.owner, self.what, self.pauses = client, what, intervals(1, 15)
+    pauses = intervals(1, 15)
 
-    def _extract_delay(self) -> float:
-        return super()._extract_delay() or next(self.pauses)
+    class Polling(ARMPolling):
+        def _extract_delay(self) -> float:
+            return super()._extract_delay() or next(pauses)
 
-    def _sleep(self, delay: float) -> None:
-        self.owner.report(self.what, self.status())
-        self.owner.deadline.sleep(delay, self.what, self.status())
+        def _sleep(self, delay: float) -> None:
+            client.report(what, self.status())
+            client.deadline.sleep(delay, what, self.status())
+
+    return Polling(timeout=0, lro_options={"final-state-via": "azure-async-operation"})
 
 
 def follow(client: Client, answer: t.Any, what: str, during: str) -> t.Any:
@@ -37,9 +36,11 @@ def follow(client: Client, answer: t.Any, what: str, during: str) -> t.Any:
     :raises ApiError: with the operation's own error where it fails.
     :raises Timeout: at the client's deadline.
     """
+    from azure.core.exceptions import HttpResponseError
+
     if complete(answer.http_response):
         return content(answer.http_response)
-    polling: t.Any = Polling(client, what)
+    polling = polling_of(client, what)
     try:
         polling.initialize(client.pipeline, answer, lambda last: content(last.http_response))
         polling.run()

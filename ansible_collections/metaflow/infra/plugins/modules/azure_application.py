@@ -116,7 +116,7 @@ def work(run: Run) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    spec = azure_spec(timeout=900) | {
+    spec = azure_spec() | {
         "unique_name": {"type": "str", "required": True},
         "display_name": {"type": "str"},
         "owners": {"type": "list", "elements": "str", "default": []},

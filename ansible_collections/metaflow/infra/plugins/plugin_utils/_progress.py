@@ -1,3 +1,4 @@
+# Private to the collection: its interface may change at any time.
 # Copyright (c) 2026, the metaflow.infra authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -7,7 +8,7 @@
 The module writes lines into a FIFO in a folder that only this user can enter; a thread here shows each as it comes. The module finds the FIFO
 by an environment variable; run otherwise, or on another machine, it is silent. Lines hold names and states, never values.
 
-Private to the collection: meta/runtime.yml sends modules here, nobody calls it by name.
+The action plugin azure_resource is this class, and meta/runtime.yml sends all modules that may take long there.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ LOCAL_TMP: str = C.DEFAULT_LOCAL_TMP  # type: ignore[attr-defined]  # of this ru
 
 
 class ActionModule(ActionBase):
-    """The action of every module that meta/runtime.yml sends here."""
+    """Runs the module of the task, whichever it is."""
 
     _supports_check_mode = True
     _supports_async = True

@@ -10,9 +10,9 @@ import stat
 from unittest import mock
 
 import pytest
-from ansible_collections.metaflow.infra.plugins.action import progress
 from ansible_collections.metaflow.infra.plugins.module_utils._progress import PROGRESS, Progress, minutes
 from ansible_collections.metaflow.infra.plugins.module_utils._wait import Deadline
+from ansible_collections.metaflow.infra.plugins.plugin_utils import _progress as progress
 from ansible_collections.metaflow.infra.tests.unit.azure_wire import Clock
 
 
