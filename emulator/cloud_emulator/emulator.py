@@ -26,6 +26,8 @@ if t.TYPE_CHECKING:
 
 OWNER_ROLE = "8e3af657-a8ff-443c-a75c-2fe8c4bcb635"  # the built-in role Owner has this id everywhere
 SEEDED = ("deployer", "data-scientist")
+USER = "operator"
+USER_DOMAIN = "emulator.onmicrosoft.com"
 
 
 @dataclasses.dataclass
@@ -82,7 +84,8 @@ class Emulator:
 
     @property
     def credentials(self) -> dict[str, dict[str, str]]:
-        """client_id, client_secret and object_id of the principals that are there from the start, by name."""
+        """client_id, client_secret and object_id of the service principals that are there from the start, by name; username, password and
+        object_id of the user."""
         return t.cast(dict[str, dict[str, str]], json.loads((self.state / "credentials.json").read_text()))
 
     def _seed(self) -> None:
@@ -94,11 +97,16 @@ class Emulator:
             self.directory.update(principal)
             secret = self.directory.add_secret(principal.app_id, "cloud-emulator", end="2099-01-01T00:00:00Z")
             credentials[name] = {"client_id": principal.app_id, "client_secret": secret["secretText"], "object_id": principal.object_id}
+        user, password = self.directory.add_user(f"{USER}@{USER_DOMAIN}", USER)
+        user.visible_from = 0
+        self.directory.update(user)
+        credentials[USER] = {"username": user.user_name, "password": password, "object_id": user.object_id}
         # The texts must be printed again by `env`: the one place where secrets are kept readable.
         write_secret(self.state / "credentials.json", json.dumps(credentials, indent=2).encode())
-        self._make_owner(credentials["deployer"]["object_id"])
+        self._make_owner(credentials["deployer"]["object_id"], "ServicePrincipal")
+        self._make_owner(user.object_id, "User")
 
-    def _make_owner(self, object_id: str) -> None:
+    def _make_owner(self, object_id: str, principal_type: str) -> None:
         scope = f"/subscriptions/{self.subscription_id}"
         name = str(uuid.uuid4())
         path = f"{scope}/providers/Microsoft.Authorization/roleAssignments/{name}"
@@ -106,7 +114,7 @@ class Emulator:
         properties = {
             "roleDefinitionId": f"{scope}/providers/Microsoft.Authorization/roleDefinitions/{OWNER_ROLE}",
             "principalId": object_id,
-            "principalType": "ServicePrincipal",
+            "principalType": principal_type,
             "scope": scope,
             "condition": None,
             "conditionVersion": None,

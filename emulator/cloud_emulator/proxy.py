@@ -60,7 +60,7 @@ class Router:
     def http_connect(self, flow: http.HTTPFlow) -> None:
         host, port = flow.request.host.lower(), flow.request.port
         tunnel = self._emulator.tunnels.get(host)
-        if tunnel:
+        if tunnel and port == 443:
             flow.request.host, flow.request.port = tunnel
         elif reason := self._refusal(host, port):
             flow.response = refuse(reason)
@@ -131,7 +131,7 @@ class Router:
         if host in ("127.0.0.1", "localhost", "::1"):
             return "This is the cloud emulator's proxy, not a server: use it as HTTPS_PROXY, as `cloud-emulator env` prints it"
         known = ", ".join([*self._apps, *self._upstreams, *self._emulator.tunnels])
-        if _match(self._apps, host) or upstream:
+        if _match(self._apps, host) or upstream or host in self._emulator.tunnels:
             return f"The emulator answers for {host} on port 443 only, not on {port}"
         return f"The emulator does not answer for {host}; it answers for {known}"
 

@@ -10,12 +10,13 @@ import time
 import typing as t
 
 import jwt
+import msal
 import pytest
 from asgi import call
 from azure.core.exceptions import ClientAuthenticationError
 from azure.identity import ClientSecretCredential, EnvironmentCredential, WorkloadIdentityCredential
 from azure_tokens import decoded
-from cloud_emulator.azure import entra
+from cloud_emulator.azure import entra, entra_clients
 from cloud_emulator.emulator import Emulator
 from conftest import Client
 from cryptography.hazmat.primitives import serialization
@@ -78,13 +79,16 @@ def form(client: Client, **changes: str) -> dict[str, str]:
     ("changes", "status", "error", "number"),
     [
         ({"grant_type": ""}, 400, "invalid_request", 900144),
-        ({"grant_type": "password", "username": "a@b", "password": "c"}, 400, "invalid_grant", 50126),
+        ({"grant_type": "password", "username": "a@b", "password": "c"}, 400, "invalid_grant", 50034),
+        ({"grant_type": "password", "username": "operator@emulator.onmicrosoft.com", "password": "c"}, 400, "invalid_grant", 50126),
+        ({"grant_type": "password"}, 400, "invalid_request", 900144),
+        ({"grant_type": "urn:ietf:params:oauth:grant-type:device_code", "device_code": "x"}, 400, "invalid_grant", 70000),
         ({"grant_type": "refresh_token", "refresh_token": "x"}, 400, "invalid_grant", 9002313),
         ({"grant_type": "urn:x"}, 400, "unsupported_grant_type", 70003),
         ({"client_secret": ""}, 401, "invalid_client", 7000218),
         ({"scope": "https://graph.microsoft.com/User.Read"}, 400, "invalid_scope", 1002012),
         ({"scope": "https://nothing.example/.default"}, 400, "invalid_resource", 500011),
-        ({"client_assertion": "x", "client_assertion_type": entra.ASSERTION}, 401, "invalid_client", 50027),
+        ({"client_assertion": "x", "client_assertion_type": entra_clients.ASSERTION}, 401, "invalid_client", 50027),
     ],
 )
 def test_refusals_are_worded_as_entra_does(emulator: Client, changes: dict[str, str], status: int, error: str, number: int) -> None:
@@ -110,6 +114,43 @@ def test_discovery_leads_to_the_token_and_the_keys(emulator: Client, version: st
     assert emulator.request("GET", found["jwks_uri"]).json()["keys"]
     url = f"{LOGIN}/common/discovery/instance?api-version=1.1&authorization_endpoint={LOGIN}/{emulator.tenant_id}/oauth2/v2.0/authorize"
     assert emulator.tenant_id in emulator.request("GET", url).json()["tenant_discovery_endpoint"]
+
+
+# Users ---------------------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_user_signs_in_and_stays_signed_in(emulator: Client) -> None:
+    """MSAL, as `az login -u` uses it: a password once, then refresh tokens for whatever resource."""
+    values = emulator.environment("operator")
+    cache = msal.TokenCache()
+    client = msal.PublicClientApplication(values["AZURE_CLIENT_ID"], authority=f"{LOGIN}/{emulator.tenant_id}", token_cache=cache)
+    first = client.acquire_token_by_username_password(values["AZURE_USERNAME"], values["AZURE_PASSWORD"], ["https://management.azure.com/.default"])
+    assert "access_token" in first, first
+    (account,) = client.get_accounts()
+    assert account["username"] == values["AZURE_USERNAME"]
+    second = client.acquire_token_silent_with_error(["https://graph.microsoft.com/.default"], account)
+    assert second["access_token"] != first["access_token"]
+    answer = emulator.request("GET", "https://graph.microsoft.com/v1.0/me", headers={"Authorization": f"Bearer {second['access_token']}"})
+    assert answer.json()["userPrincipalName"] == values["AZURE_USERNAME"]
+
+    refresh = {"grant_type": "refresh_token", "refresh_token": first["refresh_token"] if "refresh_token" in first else _cached(cache)}
+    url = f"{LOGIN}/{emulator.tenant_id}/oauth2/v2.0/token"
+    data = {**refresh, "client_id": values["AZURE_CLIENT_ID"], "scope": "https://storage.azure.com/.default"}
+    assert emulator.request("POST", url, data=data).status_code == 200
+    other = {**data, "client_id": emulator.env["AZURE_CLIENT_ID"]}
+    assert emulator.request("POST", url, data=other).json()["error_codes"] == [70000]
+    as_access = emulator.request("GET", "https://graph.microsoft.com/v1.0/me", headers={"Authorization": f"Bearer {refresh['refresh_token']}"})
+    assert as_access.status_code == 401, "a refresh token opens nothing by itself"
+
+
+def _cached(cache: msal.TokenCache) -> str:
+    (found,) = cache.search(msal.TokenCache.CredentialType.REFRESH_TOKEN)
+    return str(found["secret"])
+
+
+def test_the_device_code_flow_is_refused(emulator: Client) -> None:
+    answer = emulator.request("POST", f"{LOGIN}/{emulator.tenant_id}/oauth2/v2.0/devicecode", data={"client_id": "x", "scope": "y"})
+    assert (answer.status_code, answer.json()["error_codes"]) == (400, [530036])
 
 
 # Workload identity ---------------------------------------------------------------------------------------------------------------------
@@ -150,7 +191,7 @@ def exchange(local: Emulator, app_id: str, assertion: str) -> tuple[int, dict[st
         "grant_type": "client_credentials",
         "client_id": app_id,
         "scope": "https://storage.azure.com/.default",
-        "client_assertion_type": entra.ASSERTION,
+        "client_assertion_type": entra_clients.ASSERTION,
         "client_assertion": assertion,
     }
     answer = call(entra.app(local), "POST", f"{LOGIN}/{local.tenant_id}/oauth2/v2.0/token", form=data)
@@ -160,7 +201,7 @@ def exchange(local: Emulator, app_id: str, assertion: str) -> tuple[int, dict[st
 def test_a_clusters_token_stands_for_a_managed_identity(local: Emulator) -> None:
     principal = local.directory.add_managed_identity("i", IDENTITY)
     key = f"{IDENTITY}/federatedidentitycredentials/f"
-    local.store.put("resources", key, {"id": key, "type": entra.FEDERATED, "body": {"properties": TRUST}})
+    local.store.put("resources", key, {"id": key, "type": entra_clients.FEDERATED, "body": {"properties": TRUST}})
     status, body = exchange(local, principal.app_id, local.kubernetes.token())  # type: ignore[attr-defined]
     assert status == 200, body
     claims = decoded(body["access_token"], local.tokens.jwks())

@@ -26,6 +26,7 @@ class Principal:
     display_name: str
     kind: str  # Application, ManagedIdentity (both are service principals) or User
     resource_id: str | None = None  # a managed identity's ARM id
+    user_name: str = ""  # a user's name@domain
     created: str = ""
     visible_from: float = 0  # POSIX time
     tags: list[str] = dataclasses.field(default_factory=list)
@@ -56,8 +57,16 @@ class Directory:
                 return principal
         return self._add(name, "ManagedIdentity", None, None, resource_id)
 
-    def add_user(self, display_name: str, object_id: str | None = None) -> Principal:
-        return self._add(display_name, "User", "", object_id)
+    def add_user(self, user_name: str, display_name: str) -> tuple[Principal, str]:
+        """A user, and the password to sign in with."""
+        user = self._add(display_name, "User", "", None)
+        user.user_name = user_name.lower()
+        self.update(user)
+        return user, self.add_secret(user.object_id, end="9999-12-31T00:00:00Z")["secretText"]
+
+    def by_user_name(self, user_name: str) -> Principal | None:
+        """The user who signs in as `user_name` (name@domain)."""
+        return next((principal for principal in self.all() if principal.user_name and principal.user_name == user_name.lower()), None)
 
     def update(self, principal: Principal) -> None:
         self._store.put("principals", principal.object_id, dataclasses.asdict(principal))

@@ -126,5 +126,6 @@ ROUTES: list[tuple[str, str, t.Callable[..., t.Awaitable[Response]]]] = [
     ("GET", "directoryObjects/*", principals.get_object),
     ("GET", "me", principals.me),
     ("GET", "users", principals.list_users),
+    ("GET", "users/*", principals.get_user),
     ("GET", "organization", principals.organization),
 ]

@@ -6,7 +6,7 @@ import copy
 import dataclasses
 import typing as t
 
-from ..emulator import Emulator
+from ..emulator import USER_DOMAIN, Emulator
 from .directory import Principal
 
 Json = dict[str, t.Any]
@@ -110,7 +110,7 @@ def show_application(emulator: Emulator, value: Json) -> Json:
     return {
         "id": value["id"],
         "deletedDateTime": None,
-        "publisherDomain": "emulator.onmicrosoft.com",
+        "publisherDomain": USER_DOMAIN,
         "applicationTemplateId": None,
         "certification": None,
         **shown,
@@ -158,6 +158,12 @@ def show_principal(emulator: Emulator, principal: Principal) -> Json:
     }
 
 
+def show_user(user: Principal) -> Json:
+    """A user as Graph gives it."""
+    empty = dict.fromkeys(("givenName", "jobTitle", "mail", "mobilePhone", "officeLocation", "preferredLanguage", "surname"))
+    return {"id": user.object_id, "businessPhones": [], "displayName": user.display_name, "userPrincipalName": user.user_name, **empty}
+
+
 def shown(emulator: Emulator, object_ids: list[str]) -> list[Json]:
     """Directory objects of any kind, with their type, for those ids that exist."""
     found: list[Json] = []
@@ -165,8 +171,7 @@ def shown(emulator: Emulator, object_ids: list[str]) -> list[Json]:
         principal = emulator.directory.by_object_id(object_id)
         application = emulator.store.get("applications", object_id.lower())
         if principal and principal.kind == "User":
-            user: Json = {"id": object_id, "displayName": principal.display_name, "userPrincipalName": None, "businessPhones": []}
-            found.append({"@odata.type": "#microsoft.graph.user", **user})
+            found.append({"@odata.type": "#microsoft.graph.user", **show_user(principal)})
         elif principal and emulator.directory.visible(object_id):
             found.append({"@odata.type": "#microsoft.graph.servicePrincipal", **show_principal(emulator, principal)})
         elif application:
@@ -193,7 +198,7 @@ def organization(emulator: Emulator) -> Json:
         "capabilities": "Email, OfficeCommunicationsOnline",
         "isDefault": True,
         "isInitial": True,
-        "name": "emulator.onmicrosoft.com",
+        "name": USER_DOMAIN,
         "type": "Managed",
     }
     return {"id": emulator.tenant_id, "displayName": "Emulator", "businessPhones": [], "tenantType": "AAD", "verifiedDomains": [domain]}

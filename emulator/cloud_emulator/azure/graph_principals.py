@@ -84,12 +84,22 @@ async def get_object(call: Call, object_id: str) -> Response:
 
 
 async def me(call: Call) -> Response:
+    user = call.emulator.directory.by_object_id(call.claims["oid"])
+    if user is not None and user.kind == "User":
+        return call.one(objects.show_user(user), "users")
     raise bad_request("/me request is only valid with delegated authentication flow.")
 
 
 async def list_users(call: Call) -> Response:
     users = [principal.object_id for principal in call.emulator.directory.all() if principal.kind == "User"]
     return call.many(objects.shown(call.emulator, users), "users")
+
+
+async def get_user(call: Call, key: str) -> Response:
+    user = call.emulator.directory.by_object_id(key) or call.emulator.directory.by_user_name(key)
+    if user is None or user.kind != "User":
+        raise not_found(key)
+    return call.one(objects.show_user(user), "users")
 
 
 async def organization(call: Call) -> Response:

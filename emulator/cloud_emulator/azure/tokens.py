@@ -56,10 +56,11 @@ class Tokens:
         key = {"kty": "RSA", "use": "sig", "kid": self.key_id, "x5t": self.key_id, "alg": "RS256", "n": _number(numbers.n), "e": _number(numbers.e)}
         return {"keys": [key]}
 
-    def issue(self, principal: Principal, audience: str, authentication: str = "1", lifetime: datetime.timedelta = LIFETIME) -> str:
+    def issue(self, principal: Principal, audience: str, authentication: str = "1", lifetime: datetime.timedelta = LIFETIME, client: str = "") -> str:
         """An access token of `principal` for the resource `audience`.
 
-        `authentication` is the appidacr claim: 1 = with a secret, 2 = with an assertion or certificate.
+        `authentication` is the appidacr claim: 0 = by a public client, 1 = with a secret, 2 = with an assertion or certificate. `client` is
+        the application that a user signs in with.
         """
         now = int(self._clock.now().timestamp())
         claims: Claims = {
@@ -69,7 +70,7 @@ class Tokens:
             "nbf": now,
             "exp": now + int(lifetime.total_seconds()),
             "aio": base64.b64encode(uuid.uuid4().bytes).decode(),
-            "appid": principal.app_id,
+            "appid": client or principal.app_id,
             "appidacr": authentication,
             "idp": self.issuer,
             "idtyp": "app",
@@ -82,6 +83,30 @@ class Tokens:
         }
         if principal.resource_id:
             claims["xms_mirid"] = principal.resource_id
+        if principal.kind == "User":
+            claims |= {"idtyp": "user", "scp": "user_impersonation", "amr": ["pwd"], "name": principal.display_name}
+            claims |= dict.fromkeys(("upn", "unique_name"), principal.user_name)
+        return self._signed(claims)
+
+    def issue_identity(self, user: Principal, client: str) -> str:
+        """An id_token: who has signed in, for the application `client`."""
+        now = int(self._clock.now().timestamp())
+        claims: Claims = {
+            "aud": client,
+            "iss": f"https://login.microsoftonline.com/{self._tenant_id}/v2.0",
+            "iat": now,
+            "nbf": now,
+            "exp": now + int(LIFETIME.total_seconds()),
+            "name": user.display_name,
+            "oid": user.object_id,
+            "preferred_username": user.user_name,
+            "sub": user.object_id,
+            "tid": self._tenant_id,
+            "ver": "2.0",
+        }
+        return self._signed(claims)
+
+    def _signed(self, claims: Claims) -> str:
         return jwt.encode(claims, self._key, algorithm="RS256", headers={"kid": self.key_id, "x5t": self.key_id})
 
     def verify(self, authorization: str | None, audiences: t.Collection[str]) -> Claims:
