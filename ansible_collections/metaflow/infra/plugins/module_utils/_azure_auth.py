@@ -15,6 +15,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import re
 import shutil
 import threading
 import time
@@ -22,6 +23,7 @@ import typing as t
 
 from ._azure_argspec import ENVIRONMENT
 from ._azure_cloud import Cloud
+from ._azure_errors import unreachable
 from ._errors import ApiError, InputError
 
 if t.TYPE_CHECKING:
@@ -168,7 +170,7 @@ class Credential:
                     self.source = self.source or self.method.make(self.settings)
                     token = t.cast("AccessTokenInfo", self.source.get_token_info(*scopes, options=options or {}))
                 except (ClientAuthenticationError, ValueError, OSError) as error:
-                    raise login_error(error, self.method.title) from None
+                    raise login_error(error, self.method.title, self.settings["common"]["authority"]) from None
                 self.tokens[scopes] = token
             return token
 
@@ -183,9 +185,12 @@ LOGIN_HINTS = {
 }
 
 
-def login_error(error: Exception, title: str) -> ApiError:
+def login_error(error: Exception, title: str, authority: str) -> ApiError:
     """What Entra or azure-identity said, without the advice of a library to its programmer."""
     message = str(getattr(error, "message", None) or error).strip()
+    if "HTTPSConnectionPool" in message or "HTTPConnection" in message:
+        reason = re.findall(r"[\w ]*(?:\[Errno[^\]]*\][^\"')]*|certificate verify failed[^\"')]*|timed out)", message)
+        return unreachable(authority, (reason or [message])[-1].strip(), f"log in to Azure ({title})")
     text = message.splitlines()[0].split(" Trace ID:")[0].split("To mitigate this issue")[0].strip()
     hint = next((hint for code, hint in LOGIN_HINTS.items() if code in message), None)
     return ApiError(int(getattr(error, "status_code", None) or 0), "AuthenticationFailed", text, during=f"log in to Azure ({title})", hint=hint)

@@ -156,3 +156,9 @@ def passing(error: ApiError, table: t.Iterable[Transient]) -> Transient | None:
     """The first row of the table that the error, or one inside it, fits."""
     codes = {code.lower() for code in error.codes}
     return next((row for row in table if row.code.lower() in codes and re.search(row.text, str(error), re.IGNORECASE)), None)
+
+
+def unreachable(base: str, reason: str, during: str) -> ApiError:
+    """No answer came at all."""
+    hint = "Check the network, HTTPS_PROXY, and the CA bundle (REQUESTS_CA_BUNDLE) where a proxy inspects TLS."
+    return ApiError(0, "NoConnection", f"{base} can't be reached: {reason}.", during=during, hint=hint)

@@ -14,7 +14,7 @@ import json
 import typing as t
 import urllib.parse
 
-from ._azure_errors import TRANSIENT, Transient, api_error, passing
+from ._azure_errors import TRANSIENT, Transient, api_error, passing, unreachable
 from ._errors import ApiError
 from ._graph import WORKERS
 from ._wait import Deadline, intervals
@@ -104,9 +104,9 @@ class Client:
         try:
             answer = self.pipeline.send_request(request, _return_pipeline_response=True, **options)
         except HttpResponseError as error:
-            raise self.refusal(error.response, during) if error.response else unreachable(error, self.base, during) from None
+            raise self.refusal(error.response, during) if error.response else unreachable(self.base, reason_of(error), during) from None
         except AzureError as error:
-            raise unreachable(error, self.base, during) from None
+            raise unreachable(self.base, reason_of(error), during) from None
         if answer.http_response.status_code >= 400:
             raise self.refusal(answer.http_response, during)
         return answer
@@ -161,7 +161,5 @@ def title_of(request: t.Any) -> str:
     return f"{request.method} {urllib.parse.urlsplit(request.url).path}"
 
 
-def unreachable(error: Exception, base: str, during: str) -> ApiError:
-    reason = str(getattr(error, "message", None) or error).splitlines()[0]
-    hint = "Check the network, HTTPS_PROXY, and the CA bundle (REQUESTS_CA_BUNDLE) where a proxy inspects TLS."
-    return ApiError(0, "NoConnection", f"{base} can't be reached: {reason}", during=during, hint=hint)
+def reason_of(error: Exception) -> str:
+    return str(getattr(error, "message", None) or error).splitlines()[0]

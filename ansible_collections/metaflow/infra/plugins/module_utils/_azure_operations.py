@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ._azure_http import Client, content
+from ._azure_errors import unreachable
+from ._azure_http import Client, content, reason_of
 from ._wait import intervals
 
 
@@ -27,7 +28,8 @@ def polling_of(client: Client, what: str) -> t.Any:
             client.report(what, self.status())
             client.deadline.sleep(delay, what, self.status())
 
-    return Polling(timeout=0, lro_options={"final-state-via": "azure-async-operation"})
+    # A network that is gone for a minute does not end an operation of an hour.
+    return Polling(timeout=0, lro_options={"final-state-via": "azure-async-operation"}, retry_connect=8, retry_read=8)
 
 
 def follow(client: Client, answer: t.Any, what: str, during: str) -> t.Any:
@@ -36,7 +38,7 @@ def follow(client: Client, answer: t.Any, what: str, during: str) -> t.Any:
     :raises ApiError: with the operation's own error where it fails.
     :raises Timeout: at the client's deadline.
     """
-    from azure.core.exceptions import HttpResponseError
+    from azure.core.exceptions import AzureError, HttpResponseError
 
     if complete(answer.http_response):
         return content(answer.http_response)
@@ -46,6 +48,8 @@ def follow(client: Client, answer: t.Any, what: str, during: str) -> t.Any:
         polling.run()
     except HttpResponseError as error:
         raise client.refusal(error.response, during) from None
+    except AzureError as error:
+        raise unreachable(client.base, reason_of(error), during) from None
     return polling.resource()
 
 

@@ -48,6 +48,8 @@ class Call:
     query: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     sent_headers: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     host: str = "management.azure.com"
+    drop: bool = False
+    """The connection breaks instead of an answer."""
 
     def fits(self, request: requests.PreparedRequest) -> bool:
         url = urllib.parse.urlsplit(t.cast("str", request.url))
@@ -93,6 +95,8 @@ class Exchange(requests.adapters.BaseAdapter):
                 self.faults.append(f"{request.method} {url.path}?{url.query} was not expected; expected: {heads}; body {request.body!r}")
                 return answer(request, 400, error("NotExpectedByTheTest", f"{request.method} {url.path}"))
             self.check(call, request, urllib.parse.parse_qs(url.query))
+            if call.drop:
+                raise requests.exceptions.ConnectionError("Connection reset by peer")
             return answer(request, call.status, call.json, call.headers)
 
     def take(self, request: requests.PreparedRequest) -> Call | None:

@@ -83,6 +83,17 @@ def test_an_unknown_cloud_is_one_sentence():
 
 
 def test_a_wrong_secret_says_so_without_the_librarys_advice():
-    error = login_error(ValueError("AADSTS7000215: Invalid client secret provided. Trace ID: x\nTo mitigate this issue, see"), "client secret")
+    error = login_error(
+        ValueError("AADSTS7000215: Invalid client secret provided. Trace ID: x\nTo mitigate this issue, see"), "client secret", "https://login"
+    )
     assert str(error) == "log in to Azure (client secret): AADSTS7000215: Invalid client secret provided. (AuthenticationFailed)"
     assert "give its value" in str(error.hint)
+
+
+def test_a_login_without_a_network_says_so():
+    cause = "NewConnectionError('x: [Errno 111] Connection refused')"
+    text = f"Authentication failed: HTTPSConnectionPool(host='login'): Max retries exceeded (Caused by {cause})"
+    error = login_error(ValueError(text), "client secret", "https://login")
+    assert error.code == "NoConnection"
+    assert "https://login can't be reached: [Errno 111] Connection refused" in str(error)
+    assert "HTTPS_PROXY" in str(error.hint)
