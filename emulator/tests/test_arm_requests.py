@@ -108,7 +108,8 @@ def test_locations_are_checked(arm: Arm, group: str):
     path = f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/located"
     assert error(arm.call("PUT", path, {})) == (400, "LocationRequired")
     assert error(arm.call("PUT", path, {"location": "moon"})) == (400, "LocationNotAvailableForResourceType")
-    assert arm.call("PUT", path, {"location": "West US 2"}).status_code == 201
+    made = arm.call("PUT", path, {"location": "West US 2"})
+    assert (made.status_code, made.json()["location"]) == (201, "westus2")
     assert arm.call("PUT", path, {"location": "westus2"}).status_code == 200
     assert error(arm.call("PUT", path, {"location": "eastus"})) == (409, "InvalidResourceLocation")
 
@@ -131,7 +132,10 @@ IDENTITY_BODY = {"location": "westus2"}
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ({"location": "westus2", "colour": "red"}, "Could not find member 'colour' on object of type 'Identity'. Path 'colour', line 1, position 33."),
+        (
+            {"location": "westus2", "colour": "red"},
+            "Could not find member 'colour' on object of type 'Identity'. Path 'colour', line 1, position 33.",
+        ),
         ({"location": "westus2", "tags": "red"}, "Path 'tags'"),
         ({"location": "westus2", "tags": {"a": 1}}, "Error converting value 1 to type 'System.String'. Path 'tags.a'"),
         ({"location": 5}, "Error converting value 5 to type 'System.String'. Path 'location'"),
@@ -147,10 +151,13 @@ def test_bodies_are_held_against_the_models(arm: Arm, group: str, body: dict, sa
 @pytest.mark.parametrize(
     ("properties", "said"),
     [
-        ({"addressPrefix": "10.0.0.0/24", "colour": "red"}, "Could not find member 'colour' on object of type 'SubnetPropertiesFormat'. Path 'properties.colour'"),
+        (
+            {"addressPrefix": "10.0.0.0/24", "colour": "red"},
+            "Could not find member 'colour' on object of type 'SubnetPropertiesFormat'. Path 'properties.colour'",
+        ),
         ({"addressPrefix": 7}, "Error converting value 7 to type 'System.String'. Path 'properties.addressPrefix'"),
         ({"addressPrefix": "10.0.0.0/24", "delegations": {"name": "x"}}, "Path 'properties.delegations'"),
-        ({"addressPrefix": "10.0.0.0/24", "privateEndpointNetworkPolicies": "Maybe"}, "Error converting value \"Maybe\""),
+        ({"addressPrefix": "10.0.0.0/24", "privateEndpointNetworkPolicies": "Maybe"}, 'Error converting value "Maybe"'),
     ],
 )
 def test_the_network_provider_words_bad_bodies_its_own_way(arm: Arm, group: str, properties: dict, said: str):

@@ -164,3 +164,16 @@ def test_rights_follow_the_assignments(arm: Arm, client: AuthorizationManagement
     granted = other.call("GET", f"{group}/providers/Microsoft.Authorization/permissions").json()["value"]
     assert "Microsoft.Authorization/*/Write" in granted[0]["notActions"]
     assert other.call("PUT", f"{arm.scope}/resourceGroups/not-mine", {"location": "westus2"}).status_code == 403
+
+
+def test_lists_of_the_subscription_show_what_the_caller_may_read(
+    arm: Arm, client: AuthorizationManagementClient, other: Arm, group: str, principal: str
+):
+    identity = arm.make(f"{group}/{IDENTITY}/listed", {"location": "westus2"})["id"]
+    hidden = arm.group()
+    client.role_assignments.create(group, str(uuid.uuid4()), wanted(arm, READER, principal))
+    seen = [each["id"] for each in other.call("GET", f"{arm.scope}/resourceGroups").json()["value"]]
+    assert group in seen
+    assert hidden not in seen
+    assert identity in [each["id"] for each in other.call("GET", f"{arm.scope}/resources").json()["value"]]
+    assert other.call("GET", hidden).status_code == 403

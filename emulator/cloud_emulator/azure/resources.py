@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from ..clock import timestamp
-from .arm import regions, schema, styles
+from .arm import access, regions, schema, styles
 from .arm.errors import ArmError, resource_group_not_found
 from .arm.manager import ResourceManager
 from .arm.resource import Body, Call, Principal, Provider, Record, ResourceType, Response, Route, Work
@@ -133,8 +133,9 @@ async def head_group(call: Call) -> Response:
 
 
 async def list_groups(call: Call) -> Body:
-    """Groups of the subscription, with Azure's filter on one tag."""
-    records = [Record(**value) for _, value in call.emulator.store.items("resources") if value["type"] == GROUP]
+    """Groups that the caller may read, with Azure's filter on one tag."""
+    found = [Record(**value) for _, value in call.emulator.store.items("resources") if value["type"] == GROUP]
+    records = [record for record in found if access.allowed(call.emulator, call.principal.id, f"{ACTION}/read", record.id)]
     tagged = re.fullmatch(r"tagName eq '([^']*)'(?: and tagValue eq '([^']*)')?", call.query.get("$filter", ""))
     if tagged:
         records = [record for record in records if _has_tag(record, tagged[1], tagged[2])]
@@ -210,12 +211,13 @@ async def list_in_group(call: Call) -> Body:
 
 
 async def list_all(call: Call) -> Body:
-    """Tracked resources of the subscription."""
+    """Tracked resources of the subscription that the caller may read."""
     return _resources(call, f"/subscriptions/{call.parameters['subscription']}")
 
 
 def _resources(call: Call, scope: str) -> Body:
     records = [record for record in call.manager.under(scope) if record.type != GROUP and _is_tracked(call.manager, record)]
+    records = [record for record in records if access.allowed(call.emulator, call.principal.id, f"{record.type}/read", record.id)]
     wanted = call.query.get("$filter", "")
     for clause in filter(None, re.split(r"\s+and\s+", wanted)):
         records = [record for record in records if _matches(call, record, clause, wanted)]
@@ -270,14 +272,14 @@ PROVIDER = Provider(
     types=[ResourceGroups()],
     routes=[
         *SUBSCRIPTION_ROUTES,
-        Route("GET", "/subscriptions/{subscription}/resourceGroups", list_groups, f"{ACTION}/read"),
+        Route("GET", "/subscriptions/{subscription}/resourceGroups", list_groups),
         Route("GET", _GROUP_PATH, get_group, f"{ACTION}/read"),
         Route("HEAD", _GROUP_PATH, head_group, f"{ACTION}/read"),
         Route("PUT", _GROUP_PATH, put_group, f"{ACTION}/write"),
         Route("PATCH", _GROUP_PATH, patch_group, f"{ACTION}/write"),
         Route("DELETE", _GROUP_PATH, delete_group, f"{ACTION}/delete"),
         Route("GET", f"{_GROUP_PATH}/resources", list_in_group, f"{ACTION}/read"),
-        Route("GET", "/subscriptions/{subscription}/resources", list_all, "Microsoft.Resources/subscriptions/resources/read"),
+        Route("GET", "/subscriptions/{subscription}/resources", list_all),
         *PROVIDER_ROUTES,
         *TAG_ROUTES,
     ],

@@ -81,13 +81,15 @@ class Operations:
         return next((found for found in self.in_progress() if found.lock == lock.lower()), None)
 
     def in_progress(self) -> list[Operation]:
-        """Every operation that hasn't ended."""
-        return [found for _, value in self._store.items(COLLECTION) if (found := Operation(**value)).status == IN_PROGRESS]
+        """Every operation that hasn't ended: each has a task."""
+        found = (self.get(operation_id) for operation_id in self._tasks)
+        return [operation for operation in found if operation is not None and operation.status == IN_PROGRESS]
 
     def start_resumed(self) -> None:
         """Carry on with what a stopped emulator left in progress."""
-        for operation in self.in_progress():
-            self._launch(operation)
+        for _, value in self._store.items(COLLECTION):
+            if value["status"] == IN_PROGRESS:
+                self._launch(Operation(**value))
 
     async def stop(self) -> None:
         """End the tasks; their operations stay in progress in the store."""

@@ -160,8 +160,8 @@ def _record(call: Call, resource_type: ResourceType, body: Body, before: Record 
     resource_id = call.resource_id
     identity = before.id if before else str(resource_id)
     wanted = {key: copy.deepcopy(value) for key, value in body.items() if key not in ENVELOPE}
-    if before is not None and resource_type.location != "none":
-        wanted["location"] = before.body.get("location", wanted.get("location"))
+    if resource_type.location != "none":
+        wanted["location"] = before.body["location"] if before else regions.normal(wanted["location"])
     base = {"id": identity, "name": identity.rsplit("/", 1)[-1], "type": resource_type.type}
     record = Record(identity, resource_type.type, {**base, **wanted})
     record.created = before.created if before else timestamp(call.emulator.clock.now())
