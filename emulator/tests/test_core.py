@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime
-import os
 import pathlib
 import signal
 import socket
@@ -12,7 +11,6 @@ import ssl
 import stat
 import subprocess
 import sys
-import time
 
 import jwt
 import pytest
@@ -185,15 +183,18 @@ def test_processes_are_ended_with_their_children(tmp_path: pathlib.Path) -> None
     processes = Processes(Store(tmp_path / "store"), tmp_path)
     script = "import subprocess, sys, time; print(subprocess.Popen(['sleep', '100'], start_new_session=True).pid, flush=True); time.sleep(100)"
 
-    async def begin() -> tuple[int, int]:
+    later = Processes(Store(tmp_path / "store"), tmp_path)  # as after the emulator was killed
+
+    async def scenario() -> tuple[int, int]:
         process = await processes.start("sleeper", sys.executable, "-c", script, stdout=asyncio.subprocess.PIPE)
         assert process.stdout
-        return process.pid, int(await process.stdout.readline())
+        child = int(await process.stdout.readline())
+        assert [running["pid"] for running in processes.running()] == [process.pid]
+        await asyncio.to_thread(later.sweep)
+        await process.wait()
+        return process.pid, child
 
-    parent, child = asyncio.run(begin())
-    assert [process["pid"] for process in processes.running()] == [parent]
-    later = Processes(Store(tmp_path / "store"), tmp_path)  # as after the emulator was killed
-    later.sweep()
+    parent, child = asyncio.run(scenario())
     assert start_time(parent) is None
     assert start_time(child) is None
     assert later.running() == []
@@ -213,19 +214,14 @@ def test_a_process_that_does_not_listen_to_its_signal_is_killed(tmp_path: pathli
     processes = Processes(Store(tmp_path / "store"), tmp_path)
     script = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(100)"
 
-    async def begin() -> int:
+    async def scenario() -> int:
         process = await processes.start("deaf", sys.executable, "-c", script, stdout=asyncio.subprocess.PIPE)
         assert process.stdout
         await process.stdout.readline()
-        return process.pid
+        await processes.stop("deaf", timeout=0.2)
+        return await process.wait()
 
-    pid = asyncio.run(begin())
-    processes.end("deaf", timeout=0.2)
-    assert start_time(pid) is None
-    with pytest.raises(ChildProcessError):  # nothing left to collect, or nothing of ours
-        while os.waitpid(pid, os.WNOHANG) == (0, 0):
-            time.sleep(0.05)
-        os.waitpid(pid, 0)
+    assert asyncio.run(scenario()) == -signal.SIGKILL
 
 
 # Directory and tokens ------------------------------------------------------------------------------------------------------------------
