@@ -15,8 +15,6 @@ import base64
 import itertools
 import typing as t
 
-import yaml
-
 from ._errors import InputError
 
 Json = dict[str, t.Any]
@@ -27,6 +25,8 @@ SERVER_APPLICATION: t.Final = "6dae42f8-4368-4678-94ff-3960e28e3630"
 
 def decoded(answer: t.Mapping[str, t.Any]) -> Json:
     """The kubeconfig in the answer of ``listCluster…Credential``. :raises InputError: where there is none in it."""
+    import yaml
+
     try:
         config = yaml.safe_load(base64.b64decode(answer["kubeconfigs"][0]["value"]))
     except (LookupError, TypeError, ValueError, yaml.YAMLError):

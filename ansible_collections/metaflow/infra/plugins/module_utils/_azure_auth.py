@@ -156,7 +156,7 @@ class Credential:
         self.settings = settings_of(params, environ)
         self.method = choose(self.settings)
         authority = environ.get("AZURE_AUTHORITY_HOST") or cloud.authority
-        self.settings["common"] = {"authority": authority, "transport": transport(), "retry_total": 3}
+        self.settings["common"] = {"authority": authority, "transport": transport(), "retry_total": 2}
         self.lock, self.tokens = threading.Lock(), dict[tuple[str, ...], "AccessTokenInfo"]()
         self.source: t.Any = None
 
