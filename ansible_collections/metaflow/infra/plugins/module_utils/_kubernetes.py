@@ -42,25 +42,42 @@ class Cluster:
             config.load_kube_config_from_dict(kubeconfig, client_configuration=self.configuration)
         except config.ConfigException as error:
             raise InputError(f"The kubeconfig can't be used: {error}") from None
-        self.core = client.CoreV1Api(client.ApiClient(self.configuration))
+        self.client = client.ApiClient(self.configuration)
+        self.core = client.CoreV1Api(self.client)
+        self.apps, self.batch = client.AppsV1Api(self.client), client.BatchV1Api(self.client)
+        self.reads = {
+            "Deployment": self.apps.read_namespaced_deployment,
+            "Job": self.batch.read_namespaced_job,
+            "Service": self.core.read_namespaced_service,
+        }
 
-    def get(self, path: str, **query: t.Any) -> Json | None:
-        """What is at an API path such as /api/v1/namespaces/default/pods. :raises ApiError: for any refusal but 404."""
+    def get(self, kind: str, namespace: str, name: str) -> Json | None:
+        """The object. :raises ApiError: for any refusal but 404."""
+        return self._ask(f"read {kind} {name}", lambda: self.reads[kind](name, namespace))
+
+    def pods(self, namespace: str, labels: t.Mapping[str, str]) -> list[Json]:
+        """The pods with these labels, oldest first."""
+        selector = ",".join(f"{name}={value}" for name, value in labels.items())
+        found = self._ask("list pods", lambda: self.core.list_namespaced_pod(namespace, label_selector=selector))
+        return sorted((found or {}).get("items", []), key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
+
+    def events(self, namespace: str, uid: str) -> list[Json]:
+        """The events of one object, oldest first."""
+        found = self._ask("list events", lambda: self.core.list_namespaced_event(namespace, field_selector=f"involvedObject.uid={uid}"))
+        return sorted((found or {}).get("items", []), key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or ""))
+
+    def _ask(self, during: str, call: t.Callable[[], t.Any]) -> Json | None:
+        import urllib3.exceptions
         from kubernetes.client.exceptions import ApiException
 
         try:
-            answer = self.core.api_client.call_api(
-                path, "GET", query_params=list(query.items()), auth_settings=["BearerToken"], _preload_content=False, _return_http_data_only=True
-            )
+            return t.cast("Json", self.client.sanitize_for_serialization(call()))
         except ApiException as error:
             if error.status == 404:
                 return None
-            raise ApiError(error.status or 0, str(error.reason), message_of(error), during=f"read {path}") from None
-        return t.cast("Json", json.loads(answer.data))
-
-    def list(self, path: str, **query: t.Any) -> list[Json]:
-        """The items of a collection."""
-        return t.cast("list[Json]", (self.get(path, **query) or {}).get("items", []))
+            raise ApiError(error.status or 0, str(error.reason), message_of(error), during=during) from None
+        except urllib3.exceptions.HTTPError as error:
+            raise ApiError(0, "Unreachable", f"The cluster's API server does not answer: {error}", during=during) from None
 
     def log(self, namespace: str, pod: str, container: str, lines: int) -> str:
         """The last lines of a container; of its previous run where the present one has none. Empty where it never ran."""
@@ -82,11 +99,6 @@ def message_of(error: t.Any) -> str:
         return str(json.loads(error.body)["message"])
     except (TypeError, ValueError, KeyError):
         return str(error.body or error.reason)
-
-
-def selector_of(labels: t.Mapping[str, str]) -> str:
-    """Labels as the query parameter labelSelector."""
-    return ",".join(f"{name}={value}" for name, value in labels.items())
 
 
 def is_ready(pod: Json) -> bool:

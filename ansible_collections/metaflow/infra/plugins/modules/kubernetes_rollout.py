@@ -114,18 +114,18 @@ def work(run: Run) -> dict[str, t.Any]:
     if run.check_mode:
         return {"logs": {}}
     namespace, lines = run.params["namespace"], run.params["log_lines"]
-    awaited = {f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}": (f"Deployment {name}", deployment_state) for name in run.params["deployments"]}
-    awaited |= {f"/apis/batch/v1/namespaces/{namespace}/jobs/{name}": (f"Job {name}", job_state) for name in run.params["jobs"]}
+    awaited = {f"Deployment {name}": ("Deployment", name, deployment_state) for name in run.params["deployments"]}
+    awaited |= {f"Job {name}": ("Job", name, job_state) for name in run.params["jobs"]}
 
-    def wait(path: str) -> Json:
-        what, state_of = awaited[path]
+    def wait(what: str) -> Json:
+        kind, name, state_of = awaited[what]
         cluster = Cluster(run.params["kubeconfig"])
 
         def read() -> Json:
-            seen = cluster.get(path)
-            if seen is not None and state_of(seen).startswith("failed"):
+            seen = cluster.get(kind, namespace, name) or {}
+            if state_of(seen).startswith("failed"):
                 raise RolloutError(f"{what} {state_of(seen)}.{describe(cluster, seen, lines)}")
-            return seen or {}
+            return seen
 
         try:
             return run.wait_for(read, lambda seen: state_of(seen) == "done", what, state_of)
@@ -133,9 +133,7 @@ def work(run: Run) -> dict[str, t.Any]:
             raise RolloutError(f"{error}.{describe(cluster, read(), lines)}") from None
 
     seen = all_of(awaited, wait)
-    cluster = Cluster(run.params["kubeconfig"]) if run.params["jobs"] else None
-    jobs = [job for path, job in seen.items() if "/jobs/" in path]
-    return {"logs": {job["metadata"]["name"]: log_of(cluster, job, lines) for job in jobs if cluster}}
+    return {"logs": {name: log_of(Cluster(run.params["kubeconfig"]), seen[f"Job {name}"], lines) for name in run.params["jobs"]}}
 
 
 def deployment_state(deployment: Json) -> str:
@@ -168,11 +166,7 @@ def job_state(job: Json) -> str:
 
 def pods_of(cluster: Cluster, owner: Json) -> list[Json]:
     """Its pods, oldest first."""
-    from ..module_utils._kubernetes import selector_of
-
-    namespace, labels = owner["metadata"]["namespace"], owner["spec"]["selector"]["matchLabels"]
-    pods = cluster.list(f"/api/v1/namespaces/{namespace}/pods", labelSelector=selector_of(labels))
-    return sorted(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
+    return cluster.pods(owner["metadata"]["namespace"], owner["spec"]["selector"]["matchLabels"])
 
 
 def log_of(cluster: Cluster, job: Json, lines: int) -> str:
@@ -215,8 +209,7 @@ def pod_states(pod: Json) -> list[str]:
 
 def events(cluster: Cluster, metadata: Json) -> list[str]:
     """The last five events of an object."""
-    found = cluster.list(f"/api/v1/namespaces/{metadata['namespace']}/events", fieldSelector=f"involvedObject.uid={metadata['uid']}")
-    found.sort(key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or ""))
+    found = cluster.events(metadata["namespace"], metadata["uid"])
     return [f"  {event['type']} {event['reason']}: {event['message']}" for event in found[-5:]]
 
 

@@ -164,13 +164,13 @@ def attempt(cluster: Cluster, namespace: str, probe: Json) -> Json:
     """One request; what goes wrong on the way is an answer too, as the next attempt may fare better."""
     from kubernetes.client.exceptions import ApiException
 
-    from ..module_utils._kubernetes import is_ready, message_of, selector_of
+    from ..module_utils._kubernetes import is_ready, message_of
 
     asked = {"service": probe["service"], "path": probe["path"]}
-    service = cluster.get(f"/api/v1/namespaces/{namespace}/services/{probe['service']}")
+    service = cluster.get("Service", namespace, probe["service"])
     if service is None:
         return {**asked, "error": f"there is no Service {probe['service']} in namespace {namespace}"}
-    pods = cluster.list(f"/api/v1/namespaces/{namespace}/pods", labelSelector=selector_of(service["spec"]["selector"]))
+    pods = cluster.pods(namespace, service["spec"]["selector"])
     ready = [pod for pod in pods if is_ready(pod)]
     if not ready:
         return {**asked, "error": f"none of the {len(pods)} pods that the Service selects is ready"}
