@@ -42,6 +42,8 @@ class Workloads:
             self._ips.pop(uid, None)
             if (known := self._pods.pop(uid, None)) is not None:
                 self._later(known.gone())
+            else:
+                self._later(asyncio.to_thread(self.clean, list(self._all.values())))
         elif uid in self._pods:
             self._pods[uid].update(pod)
         elif (node := pod["spec"].get("nodeName")) and not self._is_over(pod):

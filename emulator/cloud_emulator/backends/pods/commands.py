@@ -15,6 +15,7 @@ SOURCE = "METAFLOW_SERVICE_SRC"  # a checkout of the real metadata service, to b
 PYTHON = "METAFLOW_SERVICE_PYTHON"  # the Python that has its requirements; else the checkout's own .venv, else the emulator's
 STAND_IN = "cloud_emulator.backends.metaflow_service"
 IMAGE_PYTHON, IMAGE_MIGRATIONS = "/opt/latest/bin/python3", "/root/run_goose.py"
+PROGRAMS = {IMAGE_PYTHON: sys.executable}  # where our kubelet finds what `kubectl exec` asks for
 MODULES = {"services.metadata_service.server": f"{STAND_IN}.server", "services.ui_backend_service.ui_server": f"{STAND_IN}.ui_server"}
 
 

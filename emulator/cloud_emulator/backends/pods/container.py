@@ -299,4 +299,3 @@ class Container:
     def _signal(pid: int, number: int) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(pid, number)
-

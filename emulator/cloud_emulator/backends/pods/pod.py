@@ -12,6 +12,7 @@ import typing as t
 
 from ...certificates import write_secret
 from ..kubernetes_api import Object
+from . import commands
 from .container import Container
 from .errors import MountError
 from .files import Volumes
@@ -203,7 +204,7 @@ class LocalPod:
                 "previous": container.previous,
                 "pid": container.pid,
                 "dir": str(self.folder / "root"),
-                "paths": container.paths,
+                "paths": {**container.paths, **commands.PROGRAMS},
             }
             for container in [*self.inits, *self.mains]
             if container.log is not None
