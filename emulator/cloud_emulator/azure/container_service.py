@@ -8,7 +8,8 @@ from . import container_service_versions as versions
 from .arm.errors import resource_not_found
 from .arm.resource import Body, Call, Naming, Provider, Record, ResourceType, Route
 from .container_service_cluster import ManagedClusters
-from .container_service_pools import CLUSTER, POOL, AgentPools
+from .container_service_pool_rules import CLUSTER, POOL
+from .container_service_pools import AgentPools
 
 SCHEDULES = ("default", "aksManagedAutoUpgradeSchedule", "aksManagedNodeOSUpgradeSchedule")
 
@@ -112,6 +113,30 @@ async def available_versions(call: Call) -> Body:
     }
 
 
+async def machines(call: Call) -> Body:
+    """The machines of a pool: what its nodes run on. A pool that failed for want of machines has none."""
+    cluster, pool = _found(call)
+    assert pool is not None
+    nodes: list[Body] = []
+    if cluster.properties["powerState"]["code"] == "Running" and "ca" in cluster.private:
+        found = await call.emulator.kubernetes.api(cluster.key).request("GET", f"/api/v1/nodes?labelSelector=agentpool={pool.name}")
+        nodes = found["items"]
+    return {"value": [_machine(pool, node) for node in nodes]}
+
+
+def _machine(pool: Record, node: Body) -> Body:
+    name, addresses = node["metadata"]["name"], node["status"]["addresses"]
+    return {
+        "id": f"{pool.id.replace('/resourceGroups/', '/resourcegroups/')}/machines/{name}",
+        "name": name,
+        "type": f"{POOL}/machines",
+        "properties": {
+            "network": {"ipAddresses": [{"family": "IPv4", "ip": one["address"]} for one in addresses if one["type"] == "InternalIP"]},
+            "resourceId": node["spec"]["providerID"].removeprefix("azure://"),
+        },
+    }
+
+
 _REGION = "/subscriptions/{subscription}/providers/Microsoft.ContainerService/locations/{location}"
 _CLUSTER = "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.ContainerService/managedClusters/{cluster}"
 _TYPES: t.Sequence[ResourceType] = (ManagedClusters(), AgentPools(), MaintenanceConfigurations())
@@ -124,5 +149,6 @@ PROVIDER = Provider(
         Route("GET", f"{_CLUSTER}/upgradeProfiles/default", upgrade_profile, f"{CLUSTER}/upgradeProfiles/read"),
         Route("GET", f"{_CLUSTER}/availableAgentPoolVersions", available_versions, f"{CLUSTER}/availableAgentPoolVersions/read"),
         Route("GET", f"{_CLUSTER}/agentPools/{{pool}}/upgradeProfiles/default", pool_upgrade_profile, f"{POOL}/upgradeProfiles/read"),
+        Route("GET", f"{_CLUSTER}/agentPools/{{pool}}/machines", machines, f"{POOL}/machines/read"),
     ],
 )

@@ -76,6 +76,7 @@ class Trial:
     def __init__(self, run: Run, what: str, choice: Choice, location: str) -> None:
         self.run, self.what, self.location = run, what, location
         self.usable = choice.usable
+        self.taken = ""
         self.refused = list(choice.refused)
         self.attempts: list[Json] = [{"vm_size": size, "error": f"not tried: {reason}"} for size, reason in choice.refused]
 
@@ -100,6 +101,7 @@ class Trial:
                 clean()
             else:
                 self.attempts.append({"vm_size": size, "error": None})
+                self.taken = size
                 return made
         sentence = nothing_fits(self.what, self.location, self.refused)
         if last is None:

@@ -275,6 +275,7 @@ def create(run: Run, azure: Azure, path: str, wanted: Json) -> dict[str, t.Any]:
         lambda size: azure.put(path, API_VERSION, settled(sized(wanted, size)), wait=params["wait"]),
         lambda: leave_failed(azure, path),
     )
+    run.writes([plan(title(path), sized(wanted, trial.taken), None, RULES)])  # the diff tells the size that it became
     return {"cluster": cluster, "attempts": trial.attempts}
 
 

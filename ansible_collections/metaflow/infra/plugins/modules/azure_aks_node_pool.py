@@ -184,6 +184,7 @@ def create(run: Run, azure: Azure, path: str, sizes: list[str]) -> dict[str, t.A
         lambda size: azure.put(path, API_VERSION, sendable(sized(body, size)), wait=params["wait"]),
         lambda: azure.delete(path, API_VERSION) if azure.get(path, API_VERSION) else None,  # made by this run, and failed
     )
+    run.writes([plan(title(path), sized(body, trial.taken), None, RULES)])  # the diff tells the size that it became
     return {"pool": pool, "attempts": trial.attempts}
 
 

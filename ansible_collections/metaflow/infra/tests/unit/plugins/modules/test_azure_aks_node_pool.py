@@ -123,6 +123,7 @@ def test_a_failed_allocation_gives_way_to_the_next_size(azure, run_module):
     result = run_module(module, **OPTIONS)
     assert result["pool"]["properties"]["vmSize"] == "Standard_D4as_v5"
     assert [bool(a["error"]) for a in result["attempts"]] == [True, False]
+    assert result["diff"]["after"]["managedClusters/agentPools aks/taskworkers"]["properties"]["vmSize"] == "Standard_D4as_v5"
 
 
 def test_a_quota_refused_at_once_gives_way_to_the_next_size(azure, run_module):
