@@ -100,7 +100,7 @@ def test_a_cluster_is_as_azure_shows_it(azure: Azure, cluster: t.Any, subnets: d
     answer = azure.call("GET", f"{azure.group_id}/providers/{CLUSTERS}/{CLUSTER}", version="2025-10-01").json()
     properties = answer["properties"]
     assert f"/resourcegroups/{azure.group}/" in answer["id"]
-    assert answer["type"] == "Microsoft.ContainerService/ManagedClusters"
+    assert answer["type"] == CLUSTERS
     assert answer["sku"] == {"name": "Base", "tier": "Free"}
     assert answer["identity"]["principalId"]
     assert (properties["provisioningState"], properties["powerState"]) == ("Succeeded", {"code": "Running"})
@@ -240,6 +240,8 @@ def test_a_failed_pool_stays_until_it_is_deleted_or_put_again(azure: Azure, clus
     assert failed.provisioning_state == "Failed"
     assert failed.status.provisioning_error.code == "ReconcileVMSSAgentPoolFailed"
     assert azure.aks.managed_clusters.get(azure.group, CLUSTER).provisioning_state == "Succeeded"
+    azure.aks.managed_clusters.begin_update_tags(azure.group, CLUSTER, {"tags": {"metaflow-stack": "default"}}).result()
+    assert pools.get(azure.group, CLUSTER, "taskworkers").provisioning_state == "Failed", "a change of the cluster's tags repairs no pool"
     with refused("PropertyChangeNotAllowed", "Changing property 'properties.vmSize' is not allowed."):
         pools.begin_create_or_update(azure.group, CLUSTER, "taskworkers", workers(subnets, vmSize="Standard_D4s_v3"))
     repaired = pools.begin_create_or_update(azure.group, CLUSTER, "taskworkers", workers(subnets)).result()
@@ -292,7 +294,10 @@ def test_what_never_changes(azure: Azure, cluster: t.Any, subnets: dict[str, str
 
 
 def test_putting_the_same_again_and_upgrading(azure: Azure, cluster: t.Any, subnets: dict[str, str]) -> None:
-    again = azure.aks.managed_clusters.begin_create_or_update(azure.group, CLUSTER, wanted(subnets)).result()
+    body = wanted(subnets)
+    del body["identity"]
+    again = azure.aks.managed_clusters.begin_create_or_update(azure.group, CLUSTER, body).result()
+    assert again.identity.principal_id == cluster.identity.principal_id
     assert (again.fqdn, again.oidc_issuer_profile.issuer_url) == (cluster.fqdn, cluster.oidc_issuer_profile.issuer_url)
     profile = azure.aks.managed_clusters.get_upgrade_profile(azure.group, CLUSTER)
     assert "1.36.2" in [upgrade.kubernetes_version for upgrade in profile.control_plane_profile.upgrades]
