@@ -24,6 +24,7 @@ import typing as t
 from ._azure_argspec import ENVIRONMENT
 from ._azure_cloud import Cloud
 from ._azure_errors import unreachable
+from ._azure_token import ClientCredentials, by_secret, by_token_file
 from ._errors import ApiError, InputError
 
 if t.TYPE_CHECKING:
@@ -53,9 +54,7 @@ class Method:
 
 
 def client_secret(s: Settings) -> t.Any:
-    from azure.identity import ClientSecretCredential
-
-    return ClientSecretCredential(s["tenant_id"], s["client_id"], s["client_secret"], **s["common"])
+    return ClientCredentials(s["common"]["authority"], s["tenant_id"], s["client_id"], by_secret(s["client_secret"]), s["common"]["transport"])
 
 
 def certificate(s: Settings) -> t.Any:
@@ -65,9 +64,7 @@ def certificate(s: Settings) -> t.Any:
 
 
 def workload_identity(s: Settings) -> t.Any:
-    from azure.identity import WorkloadIdentityCredential
-
-    return WorkloadIdentityCredential(tenant_id=s["tenant_id"], client_id=s["client_id"], token_file_path=s["token_file"], **s["common"])
+    return ClientCredentials(s["common"]["authority"], s["tenant_id"], s["client_id"], by_token_file(s["token_file"]), s["common"]["transport"])
 
 
 def user_password(s: Settings) -> t.Any:
@@ -161,7 +158,7 @@ class Credential:
         self.source: t.Any = None
 
     def get_token_info(self, *scopes: str, options: TokenRequestOptions | None = None) -> AccessTokenInfo:
-        from azure.core.exceptions import ClientAuthenticationError
+        from azure.core.exceptions import AzureError
 
         with self.lock:
             token = self.tokens.get(scopes)
@@ -169,7 +166,7 @@ class Credential:
                 try:
                     self.source = self.source or self.method.make(self.settings)
                     token = t.cast("AccessTokenInfo", self.source.get_token_info(*scopes, options=options or {}))
-                except (ClientAuthenticationError, ValueError, OSError) as error:
+                except (AzureError, ValueError, OSError) as error:
                     raise login_error(error, self.method.title, self.settings["common"]["authority"]) from None
                 self.tokens[scopes] = token
             return token
@@ -188,7 +185,7 @@ LOGIN_HINTS = {
 def login_error(error: Exception, title: str, authority: str) -> ApiError:
     """What Entra or azure-identity said, without the advice of a library to its programmer."""
     message = str(getattr(error, "message", None) or error).strip()
-    if "HTTPSConnectionPool" in message or "HTTPConnection" in message:
+    if "HTTPSConnection" in message or "Connection aborted" in message:
         reason = re.findall(r"[\w ]*(?:\[Errno[^\]]*\][^\"')]*|certificate verify failed[^\"')]*|timed out)", message)
         return unreachable(authority, (reason or [message])[-1].strip(), f"log in to Azure ({title})")
     text = message.splitlines()[0].split(" Trace ID:")[0].split("To mitigate this issue")[0].strip()
