@@ -80,8 +80,8 @@ class Trial:
         self.refused = list(choice.refused)
         self.attempts: list[Json] = [{"vm_size": size, "error": f"not tried: {reason}"} for size, reason in choice.refused]
 
-    def first_that_works(self, make: t.Callable[[str], Json], clean: t.Callable[[], None]) -> Json:
-        """Call `make(size)` in order; after a failure that another size may help, `clean()` what is left and go on.
+    def first_that_works(self, make: t.Callable[[str], Json], clean: t.Callable[[ApiError], None]) -> Json:
+        """Call `make(size)` in order; after a failure that another size may help, `clean(failure)` what is left and go on.
 
         :raises InputError: where none was worth trying, :raises ApiError: where each failed; both list each size with its reason.
         """
@@ -98,7 +98,7 @@ class Trial:
                 self.refused.append((size, reason))
                 self.run.report(self.what, f"{size} {reason}")
                 last = error
-                clean()
+                clean(error)
             else:
                 self.attempts.append({"vm_size": size, "error": None})
                 self.taken = size

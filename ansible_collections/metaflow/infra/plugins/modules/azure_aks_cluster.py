@@ -267,33 +267,29 @@ def create(run: Run, azure: Azure, path: str, wanted: Json) -> dict[str, t.Any]:
     choice = read_offer(run, azure, params["location"]).choose(system_wish(params))
     trial = Trial(run, f"the system pool of cluster {params['name']}", choice, params["location"])
     if not trial.usable:
-        trial.first_that_works(lambda size: {}, lambda: None)  # says why
+        trial.first_that_works(lambda size: {}, lambda error: None)  # says why
     change = plan(title(path), sized(wanted, trial.usable[0]), None, RULES)
     if not run.writes([change]):
         return {"cluster": change.after, "attempts": []}
     cluster = trial.first_that_works(
         lambda size: azure.put(path, API_VERSION, settled(sized(wanted, size)), wait=params["wait"]),
-        lambda: leave_failed(azure, path),
+        lambda error: leave_failed(azure, path, error),
     )
     run.writes([plan(title(path), sized(wanted, trial.taken), None, RULES)])  # the diff tells the size that it became
     return {"cluster": cluster, "attempts": trial.attempts}
 
 
-def leave_failed(azure: Azure, path: str) -> None:
+def leave_failed(azure: Azure, path: str, error: ApiError) -> None:
     """A size that was refused at once leaves no cluster, and the next can follow. A failed cluster stays: clusters are never deleted."""
     cluster = azure.get(path, API_VERSION)
-    if cluster is not None:
-        raise failed(cluster)
-
-
-def failed(cluster: Json) -> ApiError:
-    code, message = failure_of(cluster)
-    name, size = cluster["name"], cluster["properties"]["agentPoolProfiles"][0].get("vmSize")
-    hint = (
-        f"The cluster {name} is left in state {state_of(cluster)}. Run again to have AKS try once more with {size}; if it has no capacity or quota "
+    if cluster is None:
+        return
+    size = cluster["properties"]["agentPoolProfiles"][0].get("vmSize")
+    error.hint = (
+        f"The cluster is left in state {state_of(cluster)}. Run again to have AKS try once more with {size}; if there is no capacity or quota "
         "for that size, delete the cluster with state=absent and put another size first in system_pool.vm_sizes."
     )
-    return ApiError(200, code or "OperationFailed", message or "AKS gave no reason.", during=f"create cluster {name}", hint=hint)
+    raise error
 
 
 def update(run: Run, azure: Azure, path: str, wanted: Json, live: Json) -> dict[str, t.Any]:

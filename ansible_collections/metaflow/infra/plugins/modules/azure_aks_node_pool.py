@@ -175,14 +175,14 @@ def create(run: Run, azure: Azure, path: str, sizes: list[str]) -> dict[str, t.A
         choice = read_offer(run, azure, cluster["location"]).choose(dataclasses.replace(wish(params), sizes=tuple(sizes)))
         trial = Trial(run, f"pool {params['name']}", choice, cluster["location"])
         if not trial.usable:
-            trial.first_that_works(lambda size: {}, lambda: None)  # says why
+            trial.first_that_works(lambda size: {}, lambda error: None)  # says why
         sizes = list(trial.usable)
     change = plan(title(path), sized(body, sizes[0]), None, RULES)
     if not run.writes([change]) or trial is None:
         return {"pool": change.after, "attempts": []}
     pool = trial.first_that_works(
         lambda size: azure.put(path, API_VERSION, sendable(sized(body, size)), wait=params["wait"]),
-        lambda: azure.delete(path, API_VERSION) if azure.get(path, API_VERSION) else None,  # made by this run, and failed
+        lambda error: azure.delete(path, API_VERSION) if azure.get(path, API_VERSION) else None,  # made by this run, and failed
     )
     run.writes([plan(title(path), sized(body, trial.taken), None, RULES)])  # the diff tells the size that it became
     return {"pool": pool, "attempts": trial.attempts}

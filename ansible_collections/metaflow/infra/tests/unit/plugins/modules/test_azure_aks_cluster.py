@@ -183,7 +183,7 @@ def test_a_cluster_that_failed_is_kept_and_explained(azure, run_module):
     azure.expect(get(404), offer(), put(), operation("Failed", **failure), get(200, cluster("Failed", status={"provisioningError": failure})))
     result = run_module(module, **OPTIONS)
     assert result["failure"]["code"] == "ReconcileVMSSAgentPoolFailed"
-    assert "The cluster aks is left in state Failed. Run again to have AKS try once more with Standard_D2s_v5" in result["msg"]
+    assert "The cluster is left in state Failed. Run again to have AKS try once more with Standard_D2s_v5" in result["msg"]
 
 
 def test_a_failed_cluster_is_written_again(azure, run_module):
