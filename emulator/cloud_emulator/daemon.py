@@ -14,6 +14,7 @@ import typing as t
 from . import control, faults, proxy
 from .azure import blob, entra, graph, management
 from .azure.arm.manager import ResourceManager
+from .azure.container_service_access import ClusterAccess
 from .backends.azurite import AzuriteBackend
 from .backends.kubernetes import KubernetesBackend
 from .backends.postgresql import PostgresqlBackend
@@ -49,7 +50,7 @@ class Daemon:
         emulator.proxy_url = f"http://127.0.0.1:{port}"
         emulator.postgresql = PostgresqlBackend(emulator)
         emulator.azurite = AzuriteBackend(emulator)
-        emulator.kubernetes = KubernetesBackend(emulator)
+        emulator.kubernetes = KubernetesBackend(emulator, ClusterAccess(emulator))
         resource_manager = management.app(emulator)
         apps: dict[str, proxy.App] = {
             "management.azure.com": resource_manager,

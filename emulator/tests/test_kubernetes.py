@@ -21,6 +21,9 @@ import urllib.request
 
 import jwt
 import pytest
+from cloud_emulator.azure.arm.manager import ASSIGNMENTS
+from cloud_emulator.azure.container_service_access import ClusterAccess
+from cloud_emulator.azure.container_service_kubeconfig import SERVER_APPLICATION
 from cloud_emulator.backends import programs
 from cloud_emulator.backends.kubernetes import KubernetesBackend, Pool
 from cloud_emulator.emulator import Emulator
@@ -61,7 +64,7 @@ class Cluster:
         self.state = state
         self.emulator = Emulator.open(state)
         self.emulator.postgresql = NoDatabases()  # type: ignore[assignment]
-        self.backend = self.emulator.kubernetes = KubernetesBackend(self.emulator)
+        self.backend = self.emulator.kubernetes = KubernetesBackend(self.emulator, ClusterAccess(self.emulator))
         self.kubeconfig = state / "kubeconfig"
 
     def run(self, work: t.Coroutine[t.Any, t.Any, t.Any], timeout: float = 180) -> t.Any:
@@ -177,6 +180,31 @@ def test_users_have_the_rights_that_rbac_gives_them(cluster: Cluster) -> None:
     assert 'User "jane" cannot list resource "pods"' in refused.stderr
     cluster.ok("create", "rolebinding", "jane", "--clusterrole=view", "--user=jane")
     assert until(lambda: cluster.kubectl("get", "pods", config=config).returncode == 0, "the role")
+
+
+def test_entra_users_have_the_rights_of_their_azure_roles(cluster: Cluster) -> None:
+    emulator = cluster.emulator
+    scientist = emulator.directory.by_object_id(emulator.credentials["data-scientist"]["object_id"])
+    assert scientist
+    config = json.loads(cluster.kubeconfig.read_text())
+    config["users"][0]["user"] = {"token": emulator.tokens.issue(scientist, SERVER_APPLICATION)}
+    path = cluster.state / "kubeconfig-entra"
+    path.write_text(json.dumps(config))
+    assert "Unauthorized" in cluster.kubectl("get", "pods", config=path).stderr  # the cluster has no Entra
+
+    profile = {"managed": True, "enableAzureRBAC": True}
+    emulator.store.put("resources", KEY, {"id": KEY, "type": "", "body": {"properties": {"aadProfile": profile}}})
+    refused = until(lambda: "Forbidden" in (said := cluster.kubectl("get", "pods", config=path).stderr) and said, "being known")
+    assert f'User "{scientist.object_id}" cannot list resource "pods"' in refused
+    assert "Update role assignment to allow access" in refused
+    role = "/providers/Microsoft.Authorization/roleDefinitions/b1ff04bb-8a4e-4dc4-8eb5-8693973ce19b"  # RBAC Cluster Admin
+    assignment = {"principalId": scientist.object_id, "roleDefinitionId": role, "scope": KEY}
+    emulator.store.put(ASSIGNMENTS, f"{KEY}/providers/microsoft.authorization/roleassignments/1", {"properties": assignment})
+    assert until(lambda: cluster.kubectl("get", "pods", "-A", config=path).returncode == 0, "the role")
+    wrong = emulator.tokens.issue(scientist, "https://management.azure.com")
+    config["users"][0]["user"] = {"token": wrong}
+    path.write_text(json.dumps(config))
+    assert "Unauthorized" in cluster.kubectl("get", "pods", config=path).stderr
 
 
 def test_node_is_one_of_aks(cluster: Cluster) -> None:

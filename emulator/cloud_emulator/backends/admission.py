@@ -2,71 +2,38 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import copy
 import json
-import logging
-import ssl
 
 from .kubernetes_api import APPLY, Api, Object
+from .webhooks import PORT
 
-log = logging.getLogger(__name__)
-PORT = 9443
+PATH = "/mutate-v1-pod"
 NAME = "azure-wi-webhook-mutating-webhook-configuration"
 PREFIX = "azure.workload.identity"
 AUDIENCE = "api://AzureADTokenExchange"
 VOLUME, FOLDER, FILE = "azure-identity-token", "/var/run/secrets/azure/tokens", "azure-identity-token"
-LARGEST = 8 * 1024 * 1024  # bytes of a request
 
 
-class WorkloadIdentityWebhook:
-    """Serves one cluster's API server on `ip`."""
+class WorkloadIdentity:
+    """The webhook of one cluster: answers an AdmissionReview of a pod."""
 
-    def __init__(self, api: Api, ip: str, tenant_id: str, authority_host: str = "https://login.microsoftonline.com/") -> None:
-        self._api, self._ip, self._tenant_id, self._authority_host = api, ip, tenant_id, authority_host
-        self._server: asyncio.Server | None = None
+    def __init__(self, api: Api, tenant_id: str, authority_host: str = "https://login.microsoftonline.com/") -> None:
+        self._api, self._tenant_id, self._authority_host = api, tenant_id, authority_host
 
-    async def start(self, certificate: str, key: str, ca_pem: str) -> None:
-        """Listen with the certificate and key in these files, and register with the API server."""
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(certificate, key)
-        self._server = await asyncio.start_server(self._serve, self._ip, PORT, ssl=context)
+    async def register(self, ip: str, ca_pem: str) -> None:
+        """Tell the API server of it."""
         path = f"/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/{NAME}"
-        await self._api.request("PATCH", f"{path}?fieldManager=aks&force=true", configuration(self._ip, ca_pem), APPLY)
+        await self._api.request("PATCH", f"{path}?fieldManager=aks&force=true", configuration(ip, ca_pem), APPLY)
 
-    async def stop(self) -> None:
-        if self._server is not None:
-            self._server.close()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while True:  # the API server keeps its connections
-                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-                headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
-                length = int(headers.get("content-length", "0"))
-                if length > LARGEST:
-                    return
-                answer = json.dumps(await self._review(json.loads(await reader.readexactly(length)))).encode()
-                writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(answer) + answer)
-                await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError, asyncio.LimitOverrunError, ValueError):
-            pass
-        finally:
-            writer.close()
-
-    async def _review(self, review: Object) -> Object:
+    async def review(self, review: Object) -> Object:
         request = review["request"]
-        response: Object = {"uid": request["uid"], "allowed": True}
-        try:
-            name = request["object"]["spec"].get("serviceAccountName") or "default"
-            account = await self._api.get(f"/api/v1/namespaces/{request['namespace']}/serviceaccounts/{name}")
-            patch = mutation(request["object"], account or {"metadata": {}}, self._tenant_id, self._authority_host)
-            response |= {"patchType": "JSONPatch", "patch": base64.b64encode(json.dumps(patch).encode()).decode()}
-        except Exception as error:  # whatever it is, the API server must be told
-            log.exception("workload identity webhook")
-            response |= {"allowed": False, "status": {"message": str(error), "code": 500}}
-        return {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response}
+        name = request["object"]["spec"].get("serviceAccountName") or "default"
+        account = await self._api.get(f"/api/v1/namespaces/{request['namespace']}/serviceaccounts/{name}")
+        patch = mutation(request["object"], account or {"metadata": {}}, self._tenant_id, self._authority_host)
+        encoded = base64.b64encode(json.dumps(patch).encode()).decode()
+        return {"response": {"uid": request["uid"], "allowed": True, "patchType": "JSONPatch", "patch": encoded}}
 
 
 def configuration(ip: str, ca_pem: str) -> Object:
@@ -79,7 +46,7 @@ def configuration(ip: str, ca_pem: str) -> Object:
             {
                 "name": "mutation.azure-workload-identity.io",
                 "admissionReviewVersions": ["v1"],
-                "clientConfig": {"url": f"https://{ip}:{PORT}/mutate-v1-pod", "caBundle": base64.b64encode(ca_pem.encode()).decode()},
+                "clientConfig": {"url": f"https://{ip}:{PORT}{PATH}", "caBundle": base64.b64encode(ca_pem.encode()).decode()},
                 "failurePolicy": "Fail",
                 "matchPolicy": "Equivalent",
                 "objectSelector": {"matchLabels": {f"{PREFIX}/use": "true"}},

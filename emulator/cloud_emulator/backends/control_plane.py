@@ -16,10 +16,10 @@ import typing as t
 
 from ..certificates import write_secret
 from . import stages
-from .admission import PORT as WEBHOOK_PORT
 from .kubernetes_api import Api, ApiError
 from .pki import ClusterAuthority
 from .programs import program
+from .webhooks import PORT as WEBHOOK_PORT
 
 if t.TYPE_CHECKING:
     from ..processes import Processes
@@ -59,13 +59,18 @@ class ControlPlane:
     def url(self) -> str:
         return f"https://{self.ip}:{API_PORT}"
 
-    async def start(self) -> Api:
-        """Start everything and wait until the cluster is usable; returns a client that may do anything.
+    async def prepare(self) -> Api:
+        """Write all that `start` needs; returns a client that may do anything once the cluster runs."""
+        self.pods.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._api = await asyncio.to_thread(self._prepare)
+        return self._api
+
+    async def start(self) -> None:
+        """Start everything, after `prepare`, and wait until the cluster is usable.
 
         Raises RuntimeError, with the end of the log, where a program does not come up.
         """
-        self.pods.mkdir(mode=0o700, parents=True, exist_ok=True)
-        api = self._api = await asyncio.to_thread(self._prepare)
+        api = self._api
         deadline = time.monotonic() + READY_WITHIN
         await asyncio.gather(self._run("etcd", self._etcd(), stop=signal.SIGTERM), self._run("kube-apiserver", self._api_server()))
         await self._until(api, "/readyz", deadline)
@@ -73,7 +78,6 @@ class ControlPlane:
         await api.delete(LEASES)
         await asyncio.gather(*(self._run(name, flags) for name, flags in self._others().items()))
         await self._until(api, "/api/v1/namespaces/default/serviceaccounts/default", deadline)
-        return api
 
     async def stop(self) -> None:
         """End every process: clients of the API server first."""
@@ -126,7 +130,14 @@ class ControlPlane:
             "kubelet-client-key": self.path("kubelet-client.key"),
             "kubelet-certificate-authority": self.path("ca.crt"),
             "kubelet-preferred-address-types": "InternalDNS",  # where our kubelet listens; the InternalIP is the node's in its subnet, as on AKS
-            "authorization-mode": "Node,RBAC",
+            "authorization-mode": "Node,RBAC,Webhook",
+            "authorization-webhook-config-file": self.path("authorize.kubeconfig"),
+            "authorization-webhook-version": "v1",
+            "authorization-webhook-cache-authorized-ttl": "10s",
+            "authorization-webhook-cache-unauthorized-ttl": "1s",
+            "authentication-token-webhook-config-file": self.path("authenticate.kubeconfig"),
+            "authentication-token-webhook-version": "v1",
+            "authentication-token-webhook-cache-ttl": "10s",
             "enable-admission-plugins": "NodeRestriction",
             "service-account-issuer": self.issuer,
             "service-account-jwks-uri": f"{self.issuer.rstrip('/')}/openid/v1/jwks",
@@ -196,15 +207,17 @@ class ControlPlane:
             "scheduler": authority.client("system:kube-scheduler"),
         }
         for name, pair in users.items():
-            self._write_kubeconfig(name, *authority.write(name, pair))
+            self._write_kubeconfig(name, self.url, *authority.write(name, pair))
+        for name in ("authenticate", "authorize"):
+            self._write_kubeconfig(name, f"https://{self.ip}:{WEBHOOK_PORT}/{name}", self.path("kubelet-client.crt"), self.path("kubelet-client.key"))
         # The API server asks the kubelet with this identity, and authenticates it like any other client.
         write_secret(self.folder / "kwok.yaml", stages.configuration(self.missing_images).encode())
         return Api(self.url, self.path("ca.crt"), self.path("admin.crt"), self.path("admin.key"))
 
-    def _write_kubeconfig(self, name: str, certificate: str, key: str) -> None:
+    def _write_kubeconfig(self, name: str, url: str, certificate: str, key: str) -> None:
         content = f"""apiVersion: v1
 kind: Config
-clusters: [{{name: c, cluster: {{server: "{self.url}", certificate-authority: "{self.path("ca.crt")}"}}}}]
+clusters: [{{name: c, cluster: {{server: "{url}", certificate-authority: "{self.path("ca.crt")}"}}}}]
 users: [{{name: u, user: {{client-certificate: "{certificate}", client-key: "{key}"}}}}]
 contexts: [{{name: d, context: {{cluster: c, user: u}}}}]
 current-context: d

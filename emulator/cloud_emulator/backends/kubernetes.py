@@ -16,13 +16,15 @@ import typing as t
 
 from . import addons, address, pools
 from .address import Address
-from .admission import WorkloadIdentityWebhook
+from .admission import PATH as MUTATE
+from .admission import WorkloadIdentity
 from .autoscaler import Autoscaler
 from .control_plane import API_PORT, PORTS, ControlPlane, Network
 from .kubernetes_api import Api, Informer, Object
 from .pki import ClusterAuthority
 from .pods.machine import missing_images
 from .pools import Pool, Site
+from .webhooks import Webhooks
 from .workloads import Workloads
 
 if t.TYPE_CHECKING:
@@ -62,7 +64,10 @@ class _Live:
         self.control_plane, self.api, self.site = control_plane, api, site
         self.nodes = Informer(api, "/api/v1/nodes", lambda node, gone: None)
         self.pods = Informer(api, "/api/v1/pods", self._pod_changed)
-        self.webhook = WorkloadIdentityWebhook(api, control_plane.ip, emulator.tenant_id)
+        self.workload_identity = WorkloadIdentity(api, emulator.tenant_id)
+        answers = {MUTATE: self.workload_identity.review, "/authenticate": self._authenticate, "/authorize": self._authorize}
+        self.webhooks = Webhooks(control_plane.ip, answers)
+        self._key, self._backend = key, backend
         self.workloads = Workloads(emulator, api, control_plane, self.nodes, self.pods.objects)
 
         def seconds(name: str, default: float) -> float:
@@ -73,14 +78,27 @@ class _Live:
 
         self.autoscaler = Autoscaler(site, self.pods, self.nodes, lambda: [pool for pool in backend.pools(key) if pool.autoscale], resize, seconds)
 
+    async def serve(self) -> None:
+        """Answer the API server; to be done before it starts."""
+        await self.webhooks.start(self.control_plane.path("webhook.crt"), self.control_plane.path("webhook.key"))
+
+    async def _authenticate(self, review: Object) -> Object:
+        access = self._backend.access
+        user = access.authenticate(self._key, review["spec"]["token"]) if access else None
+        return {"status": {"authenticated": user is not None, "audiences": review["spec"].get("audiences") or [], **({"user": user} if user else {})}}
+
+    async def _authorize(self, review: Object) -> Object:
+        access = self._backend.access
+        allowed, reason = access.authorize(self._key, review["spec"]) if access else (False, "")
+        return {"status": {"allowed": allowed, "reason": reason}}
+
     def _pod_changed(self, pod: Object, gone: bool) -> None:
         self.workloads.pod_changed(pod, gone)
         self.autoscaler.pod_changed(pod)
 
     async def start(self) -> None:
-        """Begin to watch and to serve."""
-        path = self.control_plane.path
-        await self.webhook.start(path("webhook.crt"), path("webhook.key"), self.control_plane.authority.ca_pem)
+        """Begin to watch; the control plane runs."""
+        await self.workload_identity.register(self.control_plane.ip, self.control_plane.authority.ca_pem)
         self.nodes.start()
         await self.nodes.synced.wait()
         self.pods.start()
@@ -93,15 +111,22 @@ class _Live:
         stopping = asyncio.gather(self.pods.stop(), self.nodes.stop())
         await self.control_plane.stop()
         await stopping
-        await self.webhook.stop()
+        await self.webhooks.stop()
         self.api.close()
+
+
+class Access(t.Protocol):
+    """Who the cloud's users are in a cluster, and what they may do there beside what the cluster's own RBAC says."""
+
+    def authenticate(self, key: str, token: str) -> Object | None: ...
+    def authorize(self, key: str, spec: Object) -> tuple[bool, str]: ...
 
 
 class KubernetesBackend:
     """The clusters, by key (the resource's id in lower case). Raises KeyError for a key that was not created."""
 
-    def __init__(self, emulator: Emulator) -> None:
-        self._emulator = emulator
+    def __init__(self, emulator: Emulator, access: Access | None = None) -> None:
+        self._emulator, self.access = emulator, access
         self._live: dict[str, _Live] = {}
         self._locks: dict[str, asyncio.Lock] = collections.defaultdict(asyncio.Lock)
 
@@ -215,13 +240,19 @@ class KubernetesBackend:
             self._put(key, record)
         control_plane = self._control_plane(record)
         await control_plane.set_missing_images(missing_images(self._emulator))
-        api = await control_plane.start()
+        api = await control_plane.prepare()
         site = Site(key, record.node_resource_group or f"MC_{record.name}", record.ip, control_plane.network.pod_cidr)
-        await addons.install(api)
         live = _Live(self, key, control_plane, api, site, self._emulator)
-        for pool in self.pools(key):
-            await pools.reconcile(api, site, pool)
-        await live.start()
+        try:
+            await live.serve()
+            await control_plane.start()
+            await addons.install(api)
+            for pool in self.pools(key):
+                await pools.reconcile(api, site, pool)
+            await live.start()
+        except BaseException:
+            await live.stop()
+            raise
         self._live[key] = live
         self._emulator.tunnels[record.fqdn] = (record.ip, API_PORT)
 

@@ -31,12 +31,13 @@ class Workloads:
         self._emulator = emulator
         self._pods: dict[str, LocalPod] = {}  # by uid
         self._ips: dict[str, str] = {}  # address in the cluster, by uid, of pods that may not have told it yet
+        self._stopped = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     def pod_changed(self, pod: Object, gone: bool) -> None:
         """To be told of every change of a pod."""
         uid = pod["metadata"]["uid"]
-        if not self._is_ours(pod):
+        if self._stopped or not self._is_ours(pod):
             return
         if gone:
             self._ips.pop(uid, None)
@@ -67,6 +68,7 @@ class Workloads:
 
     async def stop(self) -> None:
         """End all processes; the pods stay in the API as they are and run again after the next start."""
+        self._stopped = True
         pods, self._pods = list(self._pods.values()), {}
         await asyncio.gather(*(pod.stop() for pod in pods), *self._tasks, return_exceptions=True)
 
