@@ -179,6 +179,9 @@ def test_a_pool_is_nodes_and_shows_in_the_cluster(azure: Azure, cluster: t.Any, 
     assert nodes[0]["metadata"]["labels"]["purpose"] == "tasks"
     assert {"key": "dedicated", "value": "tasks", "effect": "NoSchedule"} in nodes[0]["spec"]["taints"]
     assert nodes[0]["status"]["capacity"]["cpu"] == "4"
+    machines = list(azure.aks.machines.list(azure.group, CLUSTER, "taskworkers"))
+    assert [machine.name for machine in machines] == [node["metadata"]["name"] for node in nodes]
+    assert "/virtualMachineScaleSets/" in machines[0].properties.resource_id
     bigger = pools.begin_create_or_update(azure.group, CLUSTER, "taskworkers", workers(subnets, count=2, nodeLabels={"purpose": "tasks"})).result()
     assert bigger.count == 2
     azure.wait_for(lambda: kubectl(azure, tmp_path, "get", "nodes", "-l", "agentpool=taskworkers", "-o", "name").count("node/") == 2)
@@ -239,6 +242,7 @@ def test_a_failed_pool_stays_until_it_is_deleted_or_put_again(azure: Azure, clus
     failed = pools.get(azure.group, CLUSTER, "taskworkers")
     assert failed.provisioning_state == "Failed"
     assert failed.status.provisioning_error.code == "ReconcileVMSSAgentPoolFailed"
+    assert list(azure.aks.machines.list(azure.group, CLUSTER, "taskworkers")) == []
     assert azure.aks.managed_clusters.get(azure.group, CLUSTER).provisioning_state == "Succeeded"
     azure.aks.managed_clusters.begin_update_tags(azure.group, CLUSTER, {"tags": {"metaflow-stack": "default"}}).result()
     assert pools.get(azure.group, CLUSTER, "taskworkers").provisioning_state == "Failed", "a change of the cluster's tags repairs no pool"
