@@ -151,6 +151,5 @@ spec:
     - {key: '.metadata.deletionTimestamp', operator: Exists}
     @NOT_OURS@
   next:
-    finalizers: {empty: true}
     delete: true
 """
