@@ -296,6 +296,8 @@ def test_names(azure: Azure, server: t.Any) -> None:
         assert check("-no", regional) == (False, "Invalid")
     with refused("InvalidServerName"):
         azure.postgresql.servers.begin_create_or_update(azure.group, "PSQL_upper", wanted(None))
+    azure.emulator.run("settings", "limits.taken.psql-elsewhere=1")
+    assert check("psql-elsewhere") == (False, "AlreadyExists")
     azure.resources.resource_groups.create_or_update("rg-postgresql-other", {"location": REGION})
     with refused("ServerNameAlreadyExists", "Specified server name is already used."):
         azure.postgresql.servers.begin_create_or_update("rg-postgresql-other", SERVER, wanted(None))
@@ -311,6 +313,16 @@ def test_what_a_region_offers(azure: Azure) -> None:
     assert azure.postgresql.private_dns_zone_suffix.get().endswith("postgres.database.azure.com")
     usages = {usage.name.value: usage for usage in azure.postgresql.quota_usages.list(REGION)}
     assert usages["standardBSFamily"].limit > 0
+
+
+def test_quota(azure: Azure, place: dict[str, str]) -> None:
+    sku = {"name": "Standard_E4ds_v5", "tier": "MemoryOptimized"}
+    azure.emulator.run("settings", "quotas.flexibleServers.standardEDSv5Family=2")
+    try:
+        with refused("QuotaExceeded", "Subscription quota for standardEDSv5Family cores exceeded"):
+            azure.postgresql.servers.begin_create_or_update(azure.group, "psql-quota", wanted(place, sku=sku))
+    finally:
+        azure.emulator.run("settings", "quotas.flexibleServers.standardEDSv5Family=")
 
 
 def test_a_restricted_offer_fails_in_the_operation_and_holds_the_name(azure: Azure) -> None:

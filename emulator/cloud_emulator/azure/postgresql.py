@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import typing as t
 
 from . import postgresql_capabilities as capabilities
 from . import postgresql_network as network
@@ -12,10 +11,7 @@ from .arm.errors import ArmError
 from .arm.resource import Body, Call, Provider, Route
 from .postgresql_children import Administrators, Backups, Databases, FirewallRules
 from .postgresql_configurations import Configurations
-from .postgresql_server import NAME, SERVER, FlexibleServers, name_is_taken
-
-if t.TYPE_CHECKING:
-    from .arm.manager import ResourceManager
+from .postgresql_server import NAME, SERVER, FlexibleServers, cores_in_use, name_is_taken, quota
 
 
 async def check_name_availability(call: Call) -> Body:
@@ -70,11 +66,7 @@ async def subnet_usage(call: Call) -> Body:
 async def usages(call: Call) -> Body:
     """Cores in use and allowed in a region, by edition's series."""
     location, subscription = call.parameters["location"], call.parameters["subscription"]
-    used: dict[str, int] = {}
-    for server in call.manager.find(SERVER):
-        sku = capabilities.sku(server.body.get("sku", {}).get("name", ""))
-        if sku and server.location == location.lower():
-            used[sku.family] = used.get(sku.family, 0) + sku.cores
+    used = cores_in_use(call.manager, regions.normal(location))
     scope = f"/subscriptions/{subscription}/providers/Microsoft.DBforPostgreSQL/locations/{location}/resourceType/flexibleServers/usages"
     return {
         "value": [
@@ -88,11 +80,6 @@ async def usages(call: Call) -> Body:
             for family in capabilities.FAMILIES
         ]
     }
-
-
-def quota(manager: ResourceManager, family: str) -> int:
-    """Cores that the subscription may use of a family in a region; the setting `quotas.flexibleServers.<family>`."""
-    return int(manager.emulator.settings.get(f"quotas.flexibleServers.{family}", 100))
 
 
 _SUBSCRIPTION = "/subscriptions/{subscription}/providers/Microsoft.DBforPostgreSQL"

@@ -14,6 +14,11 @@ if t.TYPE_CHECKING:
 
 DELEGATION = "Microsoft.DBforPostgreSQL/flexibleServers"
 SUFFIX = ".postgres.database.azure.com"
+#: what the caller must be allowed at what the network mentions
+JOINS = {
+    "delegatedSubnetResourceId": "Microsoft.Network/virtualNetworks/subnets/join/action",
+    "privateDnsZoneArmResourceId": "Microsoft.Network/privateDnsZones/join/action",
+}
 #: collection of subnets that a deleted server still holds: key is the subnet's id in lower case, value {"server", "until"}
 LINGERING = "lingering_delegations"
 RESERVED_ADDRESSES = 4  # Azure keeps the first four addresses of a subnet

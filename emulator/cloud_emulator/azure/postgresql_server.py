@@ -1,7 +1,7 @@
 """Flexible Servers themselves; what lies below them is in `postgresql_children` and `postgresql_configurations`.
 
 A server has no provisioningState: its state is `properties.state`. Writes to one server, also to what is below it, go one at a time.
-The settings `limits.dropping` (seconds that a server which a failed creation left behind stays Dropping), `limits.heldName` (seconds that
+The settings `limits.taken.<name>` (not 0: the name is somebody else's), `limits.dropping` (seconds that a server which a failed creation left behind stays Dropping), `limits.heldName` (seconds that
 the name of a server that is gone is kept for its region) and `limits.offerRestricted.<region>` (not 0: no servers there) belong to this file.
 """
 
@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import typing as t
 
+from . import postgresql_capabilities as capabilities
 from . import postgresql_network as network
 from . import postgresql_parameters as parameters
 from . import postgresql_rules as rules
-from .arm import regions, styles
+from .arm import access, regions, styles
 from .arm.errors import ArmError
 from .arm.ids import ResourceId
 from .arm.resource import Body, Call, Naming, Record, ResourceType, Response, Work
@@ -109,11 +110,15 @@ class FlexibleServers(ResourceType):
                 message = "Only compute changes are supported for a stopped server; start the server first."
                 raise ArmError(409, "UpsertServerManagementOperationComputeOnlySupportForStoppedServer", message)
         rules.check_server(body, before.body if before else None)
+        _check_quota(call, body, before)
         wanted = (body.get("properties") or {}).get("network") or {}
         if before is not None and wanted.get("delegatedSubnetResourceId") and not before.properties["network"].get("delegatedSubnetResourceId"):
             message = "A server with public access can't be moved into a virtual network by an update."
             raise ArmError(400, "VirtualNetworkChangeNotSupported", message)
         network.check_network(call.manager, wanted, location=regions.normal(body.get("location", "")))
+        for name, action in network.JOINS.items():
+            if before is None and wanted.get(name):
+                access.require_linked(call.emulator, call.principal, f"{SERVER}/write", str(call.resource_id), action, wanted[name])
 
     def complete(self, call: Call, record: Record, before: Record | None) -> None:
         # Until the operation has set it, the password is kept beside the record, as a restart must be able to carry on.
@@ -235,6 +240,35 @@ def forget_dropped(manager: ResourceManager, server: Record | None) -> Record | 
     return None
 
 
+# --- quota -----------------------------------------------------------------------------------------------------------------------------
+
+
+def cores_in_use(manager: ResourceManager, location: str) -> dict[str, int]:
+    """Cores of the subscription's servers in a region, by family."""
+    used: dict[str, int] = {}
+    for server in manager.find(SERVER):
+        sku = capabilities.sku(server.body.get("sku", {}).get("name", ""))
+        if sku and server.location == location:
+            used[sku.family] = used.get(sku.family, 0) + sku.cores
+    return used
+
+
+def quota(manager: ResourceManager, family: str) -> int:
+    """Cores that the subscription may use of a family in a region; the setting `quotas.flexibleServers.<family>`."""
+    return int(manager.emulator.settings.get(f"quotas.flexibleServers.{family}", 100))
+
+
+def _check_quota(call: Call, body: Body, before: Record | None) -> None:
+    wanted = capabilities.sku((body.get("sku") or {}).get("name", ""))
+    if wanted is None or (before is not None and before.body["sku"]["name"].lower() == wanted.name.lower()):
+        return
+    limit = quota(call.manager, wanted.family)
+    used = cores_in_use(call.manager, regions.normal(body["location"])).get(wanted.family, 0)
+    if used + wanted.cores > limit:
+        message = f"Subscription quota for {wanted.family} cores exceeded: {used} of {limit} are in use, {wanted.cores} more are needed."
+        raise ArmError(400, "QuotaExceeded", message)
+
+
 # --- names -----------------------------------------------------------------------------------------------------------------------------
 
 
@@ -245,7 +279,9 @@ def hold_name(manager: ResourceManager, server: Record) -> None:
 
 
 def name_is_taken(manager: ResourceManager, name: str, location: str | None, server: str = "") -> bool:
-    """Whether another server has the name, or one that is gone holds it for another region (`location` None: for any)."""
+    """Whether another server has the name (here or, as a setting says, elsewhere), or one that is gone holds it for another region (`location` None: for any)."""
+    if manager.emulator.settings.get(f"limits.taken.{name}", 0):
+        return True
     if any(found.name.lower() == name.lower() and found.key != server for found in manager.find(SERVER) if forget_dropped(manager, found)):
         return True
     held = manager.emulator.store.get(HELD_NAMES, name.lower())
