@@ -1,8 +1,7 @@
 """Flexible Servers themselves; what lies below them is in `postgresql_children` and `postgresql_configurations`.
 
 A server has no provisioningState: its state is `properties.state`. Writes to one server, also to what is below it, go one at a time.
-The settings `limits.taken.<name>` (not 0: the name is somebody else's), `limits.dropping` (seconds that a server which a failed creation left behind stays Dropping), `limits.heldName` (seconds that
-the name of a server that is gone is kept for its region) and `limits.offerRestricted.<region>` (not 0: no servers there) belong to this file.
+The settings `limits.taken`, `limits.heldName`, `limits.dropping` and `limits.offerRestricted` of README.md belong to this file.
 """
 
 from __future__ import annotations
@@ -279,7 +278,7 @@ def hold_name(manager: ResourceManager, server: Record) -> None:
 
 
 def name_is_taken(manager: ResourceManager, name: str, location: str | None, server: str = "") -> bool:
-    """Whether another server has the name (here or, as a setting says, elsewhere), or one that is gone holds it for another region (`location` None: for any)."""
+    """Whether the name is somebody else's, another server's, or held for another region than `location` (None: any)."""
     if manager.emulator.settings.get(f"limits.taken.{name}", 0):
         return True
     if any(found.name.lower() == name.lower() and found.key != server for found in manager.find(SERVER) if forget_dropped(manager, found)):
