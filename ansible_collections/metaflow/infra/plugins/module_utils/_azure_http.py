@@ -15,6 +15,7 @@ import typing as t
 import urllib.parse
 
 from ._azure_errors import TRANSIENT, Transient, api_error, passing, unreachable
+from ._azure_ids import title
 from ._errors import ApiError
 from ._graph import WORKERS
 from ._wait import Deadline, intervals
@@ -63,7 +64,7 @@ def retry_policy(deadline: Deadline, report: Report) -> t.Any:
             pause = max(pause or self.get_backoff_time(settings), 0.5)
             what = title_of(response.http_request) if response is not None else "Azure"
             state = f"answered {response.http_response.status_code}" if response is not None else "no connection"
-            report(what, f"{state}, again in {pause:.0f} s")
+            report(what, f"{state}, again in {max(pause, 1):.0f} s")
             deadline.sleep(pause, what, state)
 
     policy = Retry(retry_total=10_000, retry_status=10_000, retry_backoff_max=30)
@@ -157,8 +158,9 @@ def content(response: t.Any) -> t.Any:
 
 
 def title_of(request: t.Any) -> str:
-    """Method and path of a request, without its query: that of an operation is signed."""
-    return f"{request.method} {urllib.parse.urlsplit(request.url).path}"
+    """Method and thing of a request, without its query: that of an operation is signed."""
+    path = urllib.parse.urlsplit(request.url).path
+    return f"{request.method} {title(path) if path.lower().startswith('/subscriptions/') else path}"
 
 
 def reason_of(error: Exception) -> str:
