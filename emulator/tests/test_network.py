@@ -189,10 +189,24 @@ def test_a_nat_gateway_with_its_address(arm: Arm, network: NetworkManagementClie
     assert codes(arm.call("PUT", path(arm, group, "publicIPAddresses/dyn"), dynamic)) == (400, "PublicIPAddressStandardSkuMustBeStatic")
 
 
-def test_a_route_table(network: NetworkManagementClient, group: str):
+def test_rules_and_routes_one_by_one(arm: Arm, network: NetworkManagementClient, group: str):
+    rule = {"protocol": "Tcp", "access": "Allow", "direction": "Inbound", "priority": 100}
+    rule |= {"sourcePortRange": "*", "destinationPortRange": "443", "sourceAddressPrefix": "*", "destinationAddressPrefix": "*"}
+    location = {"location": "westus2"}
+    network.network_security_groups.begin_create_or_update(group, "nsg", location).result()
+    network.security_rules.begin_create_or_update(group, "nsg", "one", {"properties": rule}).result()
+    assert [each.name for each in network.network_security_groups.get(group, "nsg").security_rules] == ["one"]
+    second = path(arm, group, "networkSecurityGroups/nsg/securityRules/two")
+    assert codes(arm.call("PUT", second, {"properties": rule})) == (400, "SecurityRuleConflict")
+    assert codes(arm.call("PUT", second, {"properties": {**rule, "priority": 5000}})) == (400, "SecurityRuleInvalidPriority")
+    network.network_security_groups.update_tags(group, "nsg", {"tags": {"a": "b"}})
+    assert len(network.network_security_groups.get(group, "nsg").security_rules) == 1
+    assert network.network_security_groups.begin_create_or_update(group, "nsg", location).result().security_rules == []
     route = {"name": "out", "properties": {"addressPrefix": "0.0.0.0/0", "nextHopType": "Internet"}}
-    made = network.route_tables.begin_create_or_update(group, "rt", {"location": "westus2", "properties": {"routes": [route]}}).result()
+    made = network.route_tables.begin_create_or_update(group, "rt", {**location, "properties": {"routes": [route]}}).result()
     assert made.routes[0].id.endswith("/routeTables/rt/routes/out")
+    network.routes.begin_delete(group, "rt", "out").result()
+    assert network.route_tables.get(group, "rt").routes == []
 
 
 # --- private DNS -----------------------------------------------------------------------------------------------------------------------

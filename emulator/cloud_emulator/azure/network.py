@@ -14,7 +14,8 @@ from .arm.ids import ResourceId
 from .arm.manager import ResourceManager
 from .arm.resource import Body, Call, Provider, Record, ResourceType
 from .network_base import NetworkType
-from .network_others import NatGateways, NetworkSecurityGroups, PublicIPAddresses, RouteTables
+from .network_others import NatGateways, PublicIPAddresses
+from .network_rules import NetworkSecurityGroups, Routes, RouteTables, SecurityRules
 
 NETWORK = "Microsoft.Network/virtualNetworks"
 SUBNET = f"{NETWORK}/subnets"
@@ -210,7 +211,9 @@ TYPES: t.Sequence[ResourceType] = (
     VirtualNetworks(),
     Subnets(),
     NetworkSecurityGroups(),
+    SecurityRules(),
     RouteTables(),
+    Routes(),
     PublicIPAddresses(),
     NatGateways(),
 )

@@ -1,4 +1,4 @@
-"""The other plain types of Microsoft.Network: security groups, route tables, public addresses, NAT gateways."""
+"""Plain types of Microsoft.Network: what subnets refer to, public addresses and NAT gateways."""
 
 from __future__ import annotations
 
@@ -12,17 +12,9 @@ from .arm.resource import Body, Call, Record
 from .network_base import NetworkType
 
 NETWORK_SUBNETS = "Microsoft.Network/virtualNetworks/subnets"
-_DEFAULT_RULES = (
-    ("AllowVnetInBound", "Allow inbound traffic from all VMs in VNET", "VirtualNetwork", "VirtualNetwork", "Allow", 65000, "Inbound"),
-    ("AllowAzureLoadBalancerInBound", "Allow inbound traffic from azure load balancer", "AzureLoadBalancer", "*", "Allow", 65001, "Inbound"),
-    ("DenyAllInBound", "Deny all inbound traffic", "*", "*", "Deny", 65500, "Inbound"),
-    ("AllowVnetOutBound", "Allow outbound traffic from all VMs to all VMs in VNET", "VirtualNetwork", "VirtualNetwork", "Allow", 65000, "Outbound"),
-    ("AllowInternetOutBound", "Allow outbound traffic from all VMs to Internet", "*", "Internet", "Allow", 65001, "Outbound"),
-    ("DenyAllOutBound", "Deny all outbound traffic", "*", "*", "Deny", 65500, "Outbound"),
-)
 
 
-class _Referenced(NetworkType):
+class Referenced(NetworkType):
     """A resource that subnets mention, and that can't go while they do."""
 
     reference: t.ClassVar[str]
@@ -55,78 +47,7 @@ class _Referenced(NetworkType):
             raise ArmError(400, self.in_use, message, details=[])
 
 
-class NetworkSecurityGroups(_Referenced):
-    """Security groups, with the rules that each has by default."""
-
-    type = "Microsoft.Network/networkSecurityGroups"
-    model = "azure.mgmt.network.models.NetworkSecurityGroup"
-    reference, label, in_use = "networkSecurityGroup", "Network security group", "InUseNetworkSecurityGroupCannotBeDeleted"
-
-    async def check(self, call: Call, body: Body, before: Record | None) -> None:
-        """Priorities: 100 to 4096, each once a direction."""
-        seen: dict[tuple[str, int], str] = {}
-        for rule in (body.get("properties") or {}).get("securityRules") or []:
-            properties, name = rule.get("properties") or {}, rule.get("name")
-            priority = properties.get("priority", 0)
-            if not 100 <= priority <= 4096:
-                message = f"Security rule {name} has invalid priority {priority}. Allowed values are between 100 and 4096."
-                raise ArmError(400, "SecurityRuleInvalidPriority", message, details=[])
-            place = (str(properties.get("direction")), priority)
-            if place in seen:
-                message = (
-                    f"Security rule {name} conflicts with rule {seen[place]}. Rules cannot have the same Priority and Direction. "
-                    "To learn more, see aka.ms/nsgrules."
-                )
-                raise ArmError(400, "SecurityRuleConflict", message, details=[])
-            seen[place] = str(name)
-
-    def complete(self, call: Call, record: Record, before: Record | None) -> None:
-        """Ids of rules, and the default ones."""
-        super().complete(call, record, before)
-        rules = record.properties.setdefault("securityRules", [])
-        for rule in rules:
-            rule.update({"id": f"{record.id}/securityRules/{rule['name']}", "type": f"{self.type}/securityRules"})
-            rule["properties"]["provisioningState"] = "Succeeded"
-        record.properties["defaultSecurityRules"] = [_default_rule(record, *rule) for rule in _DEFAULT_RULES]
-
-
-def _default_rule(record: Record, name: str, description: str, source: str, target: str, access: str, priority: int, direction: str) -> Body:
-    return {
-        "id": f"{record.id}/defaultSecurityRules/{name}",
-        "name": name,
-        "type": "Microsoft.Network/networkSecurityGroups/defaultSecurityRules",
-        "properties": {
-            "provisioningState": "Succeeded",
-            "description": description,
-            "protocol": "*",
-            "sourcePortRange": "*",
-            "destinationPortRange": "*",
-            "sourceAddressPrefix": source,
-            "destinationAddressPrefix": target,
-            "access": access,
-            "priority": priority,
-            "direction": direction,
-        },
-    }
-
-
-class RouteTables(_Referenced):
-    """Route tables."""
-
-    type = "Microsoft.Network/routeTables"
-    model = "azure.mgmt.network.models.RouteTable"
-    reference, label, in_use = "routeTable", "Route table", "InUseRouteTableCannotBeDeleted"
-
-    def complete(self, call: Call, record: Record, before: Record | None) -> None:
-        """Ids of routes."""
-        super().complete(call, record, before)
-        record.properties.setdefault("disableBgpRoutePropagation", False)
-        for route in record.properties.setdefault("routes", []):
-            route.update({"id": f"{record.id}/routes/{route['name']}", "type": f"{self.type}/routes"})
-            route.setdefault("properties", {})["provisioningState"] = "Succeeded"
-
-
-class NatGateways(_Referenced):
+class NatGateways(Referenced):
     """NAT gateways."""
 
     type = "Microsoft.Network/natGateways"
