@@ -77,7 +77,9 @@ class ControlPlane:
         # kwok, which has a new identity at each start, would wait until the leases of the last one run out.
         await api.delete(LEASES)
         await asyncio.gather(*(self._run(name, flags) for name, flags in self._others().items()))
-        await self._until(api, "/api/v1/namespaces/default/serviceaccounts/default", deadline)
+        # The controller manager would make it in some seconds; whoever puts a pod there first need not wait for that.
+        account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}
+        await api.create("/api/v1/namespaces/default/serviceaccounts", account)
 
     async def stop(self) -> None:
         """End every process: clients of the API server first."""
