@@ -39,11 +39,13 @@ def azure(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> t.Iterator[Exchange]
 
 
 @pytest.fixture
-def run_module(capsys: pytest.CaptureFixture[str]) -> t.Callable[..., dict[str, t.Any]]:
+def run_module(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., dict[str, t.Any]]:
     """Run a module's main() with these options; its result. Check mode and diff as `_check` and `_diff`."""
+    from ansible.module_utils import _internal
     from ansible.module_utils.common import warnings
     from ansible.module_utils.testing import patch_module_args
 
+    monkeypatch.setattr(_internal, "is_controller", False)  # tests of action plugins have imported the other side into this process
     warnings._global_warnings.clear()  # else a test sees those of the tests before it
 
     def run(module: t.Any, _check: bool = False, _diff: bool = True, **options: t.Any) -> dict[str, t.Any]:
