@@ -15,6 +15,7 @@ from __future__ import annotations
 import typing as t
 
 from ._azure_compute import Wish
+from ._azure_kubernetes_version import fault as version_fault
 from ._azure_kubernetes_version import upgrade
 from ._compare import Rules
 
@@ -158,7 +159,7 @@ def desired(params: t.Mapping[str, t.Any]) -> Json:
     """The body that the options declare; the size of the system pool's machines is chosen later."""
     body: Json = {}
     for option, path in PATHS.items():
-        if (value := dig(params, option)) is not None:
+        if (value := dig(params, option)) not in (None, ""):
             place(body, path, strings(value) if option == "tags" else value)
     if params.get("local_accounts") is not None:
         place(body, "properties.disableLocalAccounts", not params["local_accounts"])
@@ -248,6 +249,8 @@ def faults(params: t.Mapping[str, t.Any]) -> list[str]:
         found.append("workload_identity needs oidc_issuer.")
     if bool(dig(params, "network.service_cidr")) != bool(dig(params, "network.dns_service_ip")):
         found.append("network.service_cidr and network.dns_service_ip go together.")
+    if (version := params.get("kubernetes_version")) and (sentence := version_fault(version)):
+        found.append(sentence)
     return found + scaling_faults(params.get("system_pool") or {}, "system_pool.")
 
 

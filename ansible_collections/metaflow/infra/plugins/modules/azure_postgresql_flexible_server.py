@@ -119,6 +119,10 @@ options:
     description: Seconds after which no further attempt to create the server is made.
     type: int
     default: 3600
+  timeout:
+    description: Seconds that the whole task may take, with all waiting and trying again.
+    type: int
+    default: 5400
 extends_documentation_fragment:
   - metaflow.infra.azure
   - metaflow.infra.azure.state

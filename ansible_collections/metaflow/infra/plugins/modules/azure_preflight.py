@@ -257,7 +257,7 @@ def main() -> None:
     text, optional = {"type": "str", "required": True}, {"type": "str"}
     empty = {"type": "dict", "default": {}}
     spec = {
-        **azure_spec(timeout=300, state=False),
+        **azure_spec(state=False),
         "location": text,
         **{name: dict(empty) for name in ("vm_sizes", "vm_counts", "subnets")},
         "cluster": {"type": "dict", "options": {"name": text, "resource_group": text, "pools": empty}},

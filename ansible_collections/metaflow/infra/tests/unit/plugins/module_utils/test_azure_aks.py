@@ -71,6 +71,7 @@ def change(**more):
     [
         {},
         {"kubernetes_version": "1.34"},
+        {"kubernetes_version": ""},
         {"kubernetes_version": "1.34.4"},
         {"sku_tier": "Free", "oidc_issuer": True, "auto_upgrade_channel": "none", "authorized_ip_ranges": []},
         {"network": {"plugin": "azure", "plugin_mode": "Overlay", "policy": "none", "service_cidr": "10.0.0.0/16"}},
@@ -157,6 +158,8 @@ def test_numbers_of_nodes(pool, body, nodes):
         ({"system_pool": {"min_count": 0, "max_count": 3}}, "at least one node"),
         ({"system_pool": {"min_count": 4, "max_count": 3}}, "can't be the greater"),
         ({"system_pool": {"min_count": 4}}, "go together"),
+        ({"kubernetes_version": "latest"}, "write it as 1.34"),
+        ({"kubernetes_version": ""}, None),
     ],
 )
 def test_options_by_themselves(more, sentence):
