@@ -34,7 +34,8 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> Json:
         result: Json = super().run(tmp, task_vars)
         del tmp
-        _, args = self.validate_argument_spec(argument_spec=SPEC)
+        validate: t.Any = self.validate_argument_spec
+        _, args = validate(argument_spec=SPEC)
         objects, present = args["objects"], args["state"] == "present"
         if not args["kubeconfig"] and self._task.check_mode:
             return result | planned(objects if present else [])
@@ -57,7 +58,10 @@ def planned(objects: list[Json]) -> Json:
 def namespace_to_come(answer: Json, objects: list[Json]) -> bool:
     """Whether the refusal is only that a namespace, which is in the list, is not there yet: a dry run makes none."""
     coming = [o["metadata"]["name"] for o in objects if o["kind"] == "Namespace"]
-    return any(f'namespaces \\"{name}\\" not found' in str(answer.get("msg")) or f'namespaces "{name}" not found' in str(answer.get("msg")) for name in coming)
+    return any(
+        f'namespaces \\"{name}\\" not found' in str(answer.get("msg")) or f'namespaces "{name}" not found' in str(answer.get("msg"))
+        for name in coming
+    )
 
 
 def explained(answer: Json) -> str:

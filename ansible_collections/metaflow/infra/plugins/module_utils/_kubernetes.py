@@ -14,8 +14,8 @@ from ._errors import ApiError, InputError
 
 Json = dict[str, t.Any]
 
-# A kubeconfig as an option. What is secret in it is in `users`; the rest may be shown, and must be: an option that is secret as a whole would
-# have words such as "v1" blotted out of every message.
+# A kubeconfig as an option. What is secret in it are its users' credentials; the rest may be shown, and must be: an option that is secret as a
+# whole would have words such as "default" blotted out of every message.
 KUBECONFIG: Json = {
     "type": "dict",
     "required": True,
@@ -26,7 +26,12 @@ KUBECONFIG: Json = {
         "clusters": {"type": "list", "elements": "dict", "required": True},
         "contexts": {"type": "list", "elements": "dict", "required": True},
         "current-context": {"type": "str", "required": True},
-        "users": {"type": "list", "elements": "dict", "required": True, "no_log": True},
+        "users": {
+            "type": "list",
+            "elements": "dict",
+            "required": True,
+            "options": {"name": {"type": "str", "required": True}, "user": {"type": "dict", "no_log": True}},
+        },
     },
 }
 

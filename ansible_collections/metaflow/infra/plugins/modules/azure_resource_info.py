@@ -45,6 +45,17 @@ subscription_id:
   description: The subscription that was read.
   returned: success
   type: str
+caller:
+  description: Who read it, as role assignments name them.
+  returned: success
+  type: dict
+  contains:
+    object_id:
+      description: Object id in Entra ID.
+      type: str
+    type:
+      description: V(ServicePrincipal) (managed identities are such, too) or V(User).
+      type: str
 failure:
   description: What Azure said, where it refused.
   returned: failure
@@ -65,7 +76,13 @@ def work(run: Run) -> dict[str, t.Any]:
     azure = connect(run)
     ids = {name: azure.complete(str(resource_id)) for name, resource_id in run.params["ids"].items()}
     versions = {name: type_known(resource_id, None).api_version for name, resource_id in ids.items()}
-    return {"resources": all_of(ids, lambda name: azure.get(ids[name], versions[name])), "subscription_id": azure.subscription_id}
+    found = all_of(ids, lambda name: azure.get(ids[name], versions[name]))
+    return {"resources": found, "subscription_id": azure.subscription_id, "caller": caller(azure.caller())}
+
+
+def caller(claims: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Who a token's claims are about. Only tokens that a user asked for have scopes (claim `scp`); those of applications have roles."""
+    return {"object_id": claims.get("oid"), "type": "User" if "scp" in claims else "ServicePrincipal"}
 
 
 def main() -> None:

@@ -46,10 +46,18 @@ options:
         type: str
         required: true
       users:
-        description: Credentials.
+        description: Who may log in.
         type: list
         elements: dict
         required: true
+        suboptions:
+          name:
+            description: Name of the user in this kubeconfig.
+            type: str
+            required: true
+          user:
+            description: Credentials.
+            type: dict
   namespace:
     description: Where they are.
     type: str
@@ -114,6 +122,7 @@ def work(run: Run) -> dict[str, t.Any]:
     if run.check_mode:
         return {"logs": {}}
     namespace, lines = run.params["namespace"], run.params["log_lines"]
+    awaited: dict[str, tuple[str, str, t.Callable[[Json], str]]]
     awaited = {f"Deployment {name}": ("Deployment", name, deployment_state) for name in run.params["deployments"]}
     awaited |= {f"Job {name}": ("Job", name, job_state) for name in run.params["jobs"]}
 

@@ -46,10 +46,18 @@ options:
         type: str
         required: true
       users:
-        description: Credentials.
+        description: Who may log in.
         type: list
         elements: dict
         required: true
+        suboptions:
+          name:
+            description: Name of the user in this kubeconfig.
+            type: str
+            required: true
+          user:
+            description: Credentials.
+            type: dict
   namespace:
     description: Where the Services are.
     type: str
@@ -143,7 +151,9 @@ def work(run: Run) -> dict[str, t.Any]:
     def ask(number: str) -> Json:
         probe, cluster = probes[int(number)], Cluster(run.params["kubeconfig"])  # a client of its own, as a port forward changes it
         what = f"{probe['service']} {probe['path']}"
-        return run.wait_for(lambda: attempt(cluster, run.params["namespace"], probe), lambda got: not faults(probe, got), what, lambda got: faults(probe, got))
+        return run.wait_for(
+            lambda: attempt(cluster, run.params["namespace"], probe), lambda got: not faults(probe, got), what, lambda got: faults(probe, got)
+        )
 
     answers = all_of([str(number) for number in range(len(probes))], ask)
     return {"answers": [answers[str(number)] for number in range(len(probes))]}

@@ -35,7 +35,7 @@ def database():
         raise RuntimeError("the connection is not encrypted")
     if tables != 3:
         raise RuntimeError("Metaflow's tables are missing: the migration did not run")
-    return "PostgreSQL {}, {} {}, {}".format(server, version, cipher, settings["sslmode"])
+    return f"PostgreSQL {server}, {version} {cipher}, {settings['sslmode']}"
 
 
 def azure():
@@ -47,7 +47,7 @@ def azure():
     container, _, prefix = os.environ["METAFLOW_DATASTORE_SYSROOT_AZURE"].partition("/")
     endpoint = os.environ["METAFLOW_AZURE_STORAGE_BLOB_SERVICE_ENDPOINT"]
     client = BlobServiceClient(endpoint, credential=DefaultAzureCredential()).get_container_client(container)
-    name, content = "{}/.verify/{}".format(prefix, uuid.uuid4()), uuid.uuid4().bytes
+    name, content = f"{prefix}/.verify/{uuid.uuid4()}", uuid.uuid4().bytes
     end = time.monotonic() + PATIENCE
     while True:
         try:
@@ -62,7 +62,7 @@ def azure():
             raise RuntimeError("what was read is not what was written")
     finally:
         client.delete_blob(name)
-    return "{}{} written, read, deleted".format(endpoint, container)
+    return f"{endpoint}{container} written, read, deleted"
 
 
 def main():
@@ -75,7 +75,7 @@ def asked(name, check):
         return {"name": name, "ok": True, "text": check()}
     except Exception as error:
         lines = str(error).strip().splitlines() or ["no reason given"]
-        return {"name": name, "ok": False, "text": "{}: {}".format(type(error).__name__, lines[0])}
+        return {"name": name, "ok": False, "text": f"{type(error).__name__}: {lines[0]}"}
 
 
 main()
