@@ -18,7 +18,6 @@ NEWEST_VENV := .venv-newest
 NEWEST_BIN := $(CURDIR)/$(NEWEST_VENV)/bin
 
 export PATH := $(BIN):$(PATH)
-export PYTHONDONTWRITEBYTECODE := 1
 export ANSIBLE_FORCE_COLOR ?= 0
 STEP = @printf '\n== %s\n'
 
