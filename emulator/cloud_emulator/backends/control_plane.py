@@ -139,7 +139,7 @@ class ControlPlane:
             "authorization-webhook-cache-unauthorized-ttl": "1s",
             "authentication-token-webhook-config-file": self.path("authenticate.kubeconfig"),
             "authentication-token-webhook-version": "v1",
-            "authentication-token-webhook-cache-ttl": "10s",
+            "authentication-token-webhook-cache-ttl": "2s",
             "enable-admission-plugins": "NodeRestriction",
             "service-account-issuer": self.issuer,
             "service-account-jwks-uri": f"{self.issuer.rstrip('/')}/openid/v1/jwks",
