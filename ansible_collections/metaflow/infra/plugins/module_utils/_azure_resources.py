@@ -19,7 +19,7 @@ from ._errors import InputError
 from ._graph import all_of, in_order
 from ._plan import Change, plan, plan_absent
 
-FINAL = {"succeeded", "failed", "canceled", "present", "absent"}
+FINAL = {"succeeded", "failed", "canceled", "present", "absent", "ready", "stopped", "disabled", "inaccessible"}  # the last four: of database servers
 
 
 @dataclasses.dataclass(frozen=True)

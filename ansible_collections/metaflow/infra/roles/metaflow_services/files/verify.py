@@ -5,7 +5,7 @@ import os
 import time
 import uuid
 
-PATIENCE = 600  # seconds; a new role assignment takes effect within that
+PATIENCE = 300  # seconds; a new role assignment or federated credential takes effect within that
 
 
 def database():
@@ -40,22 +40,23 @@ def database():
 
 def azure():
     """Write, read and delete one small blob where flows keep theirs."""
-    from azure.core.exceptions import HttpResponseError
+    from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
     from azure.identity import DefaultAzureCredential
     from azure.storage.blob import BlobServiceClient
 
     container, _, prefix = os.environ["METAFLOW_DATASTORE_SYSROOT_AZURE"].partition("/")
     endpoint = os.environ["METAFLOW_AZURE_STORAGE_BLOB_SERVICE_ENDPOINT"]
-    client = BlobServiceClient(endpoint, credential=DefaultAzureCredential()).get_container_client(container)
     name, content = f"{prefix}/.verify/{uuid.uuid4()}", uuid.uuid4().bytes
     end = time.monotonic() + PATIENCE
     while True:
+        client = BlobServiceClient(endpoint, credential=DefaultAzureCredential()).get_container_client(container)
         try:
             client.upload_blob(name, content)
             break
-        except HttpResponseError as error:
-            if error.status_code != 403 or time.monotonic() > end:
+        except (ClientAuthenticationError, HttpResponseError) as error:
+            if error.status_code not in (None, 401, 403) or time.monotonic() > end:
                 raise
+            print(f"not yet: {one_line(error)}", flush=True)
             time.sleep(5)
     try:
         if client.download_blob(name).readall() != content:
@@ -74,8 +75,11 @@ def asked(name, check):
     try:
         return {"name": name, "ok": True, "text": check()}
     except Exception as error:
-        lines = str(error).strip().splitlines() or ["no reason given"]
-        return {"name": name, "ok": False, "text": f"{type(error).__name__}: {lines[0]}"}
+        return {"name": name, "ok": False, "text": one_line(error)}
+
+
+def one_line(error):
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:800]
 
 
 main()

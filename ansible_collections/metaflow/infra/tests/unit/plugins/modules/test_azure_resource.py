@@ -261,3 +261,13 @@ def test_no_secret_is_in_result_or_diff(azure, run_module):
     result = run_module(azure_resource, resources=[{"id": kind, "api_version": "2025-01-01", "body": body}])
     assert result["diff"]["after"]["others x"]["properties"]["adminPassword"] == "********"
     assert "hunter2" not in str({k: v for k, v in result.items() if k != "invocation"})
+
+
+def test_a_database_server_that_is_ready_is_not_awaited(azure, clock, run_module):
+    path = f"{SUBSCRIPTION}/resourceGroups/rg/providers/Microsoft.DBforPostgreSQL/flexibleServers/psql"
+    azure.expect(
+        Call("GET", path, 200, {"id": path, "location": "westus", "properties": {"state": "Ready"}}),
+        Call("DELETE", path, 204),
+        Call("GET", path, 404, error("ResourceNotFound")),
+    )
+    assert run_module(azure_resource, state="absent", resources=[{"id": path}])["changed"]
