@@ -70,7 +70,9 @@ class Reporter:
                     if error.status == 409:  # the name belongs to another pod by now
                         continue
                     log.warning("pod %s/%s: %s", self._namespace, self._name, error)
-                    await asyncio.sleep(1)
+                    if error.status == 0 or error.status >= 500:  # it may be better the next time
+                        self._dirty = True
+                        await asyncio.sleep(1)
             self._idle.set()
 
     async def _record(self, event: tuple[str, str, str, str]) -> None:
