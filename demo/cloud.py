@@ -26,11 +26,21 @@ class Emulator:
             raise Failure("The emulator is not installed: run `make setup` (or `make demo`, which does).")
 
     def command(self, *arguments: str) -> str:
-        """Run the emulator's command and give back what it printed. Raises Failure with its own words."""
-        done = subprocess.run([BIN / "cloud-emulator", *arguments, "--state", self.state], capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise Failure((done.stderr or done.stdout).strip())
-        return done.stdout
+        """Run the emulator's command and give back what it printed. Raises Failure with its own words.
+
+        Ctrl-C takes effect only when the command has ended: half an `up` could not be taken down again.
+        """
+        command = [BIN / "cloud-emulator", *arguments, "--state", self.state]
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True) as process:
+            try:
+                output, errors = process.communicate()
+            except BaseException:
+                process.communicate()
+                raise
+        if process.returncode:
+            raise Failure((errors or output).strip())
+        return output
 
     def environment(self, principal: str) -> dict[str, str]:
         """This process' environment, plus what a user of a cloud has: a proxy, a CA bundle and credentials. Nothing of Metaflow's is inherited."""

@@ -152,7 +152,7 @@ class Demo:
         status = self.emulator.status()
         print("\n== what exists")
         for resource in sorted(status["resources"], key=lambda resource: resource["id"].lower()):
-            print(f"  {'/'.join(resource['type'].split('/')[1:]) or resource['type']:<48.48} {resource['id'].rpartition('/')[2]}")
+            print(f"  {'/'.join(resource['type'].split('/')[1:]) or resource['type']:<56} {resource['id'].rpartition('/')[2]}")
         print(f"  {len(status['resources'])} resources; {len(status['processes'])} processes behind them:")
         for process in status["processes"]:
             print(f"  {process['pid']:>8}  {process['name']}")
@@ -168,7 +168,9 @@ class Demo:
         print("\n== to look around further")
         if not keep:
             print(f"  {command} up {where}")
-        print(f'  eval "$({command} env {where})"     # then az, kubectl, terraform and Ansible find the emulator as they find Azure')
+        print(
+            f'  eval "$({command} env {where} --as data-scientist)"   # or --as deployer: then az, terraform and Ansible find it as they find Azure'
+        )
         print(f"  export METAFLOW_HOME={self.config}")
         for name, (service, port) in SERVICES.items():
             print(f"  kubectl --kubeconfig {self.folder / 'kubeconfig'} port-forward service/{service} {self.ports[name]}:{port} &")
