@@ -30,7 +30,7 @@ class Emulator:
 
         Ctrl-C takes effect only when the command has ended: half an `up` could not be taken down again.
         """
-        command = [BIN / "cloud-emulator", *arguments, "--state", self.state]
+        command = [str(BIN / "cloud-emulator"), *arguments, "--state", str(self.state)]
         pipe = subprocess.PIPE
         with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True) as process:
             try:
@@ -40,7 +40,7 @@ class Emulator:
                 raise
         if process.returncode:
             raise Failure((errors or output).strip())
-        return output
+        return str(output)
 
     def environment(self, principal: str) -> dict[str, str]:
         """This process' environment, plus what a user of a cloud has: a proxy, a CA bundle and credentials. Nothing of Metaflow's is inherited."""
