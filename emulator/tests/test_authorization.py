@@ -7,6 +7,7 @@ import uuid
 import pytest
 from azure.mgmt.authorization import AuthorizationManagementClient
 from azure_clients import Arm, refused
+from cloud_emulator.azure.authorization import NAMESPACE_OF_A_CLUSTER
 from conftest import Client
 
 READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
@@ -177,3 +178,9 @@ def test_lists_of_the_subscription_show_what_the_caller_may_read(
     assert hidden not in seen
     assert identity in [each["id"] for each in other.call("GET", f"{arm.scope}/resources").json()["value"]]
     assert other.call("GET", hidden).status_code == 403
+
+
+def test_the_scope_of_a_cluster_s_namespace_is_looked_up_as_the_cluster():
+    cluster = "/subscriptions/1/resourceGroups/rg/providers/Microsoft.ContainerService/managedClusters/aks"
+    assert NAMESPACE_OF_A_CLUSTER.sub(r"\1", f"{cluster}/namespaces/default") == cluster
+    assert NAMESPACE_OF_A_CLUSTER.sub(r"\1", f"{cluster}/agentPools/default") == f"{cluster}/agentPools/default"

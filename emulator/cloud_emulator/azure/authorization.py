@@ -19,6 +19,7 @@ from .role_definitions import find as find_definition
 
 ACTION = "Microsoft.Authorization/roleAssignments"
 TYPES = ("User", "Group", "ServicePrincipal", "ForeignGroup", "Device")
+NAMESPACE_OF_A_CLUSTER = re.compile(r"(?i)(?<=/managedClusters/)([^/]+)/namespaces/[^/]+$")
 
 
 def _key(call: Call) -> str:
@@ -147,7 +148,8 @@ def _principal_type(call: Call, wanted: Body) -> str:
 
 
 def _check_scope(call: Call, scope: str) -> None:
-    """A group or resource that isn't there can't be assigned on."""
+    """A group or resource that isn't there can't be assigned on. Of a cluster's namespaces Resource Manager knows nothing: any may be named."""
+    scope = NAMESPACE_OF_A_CLUSTER.sub(r"\1", scope)
     resource_id = parse(scope)
     group = re.match(r"(?i)/subscriptions/[^/]+/resourceGroups/([^/]+)", scope)
     if group and call.manager.get(group[0]) is None:

@@ -30,6 +30,41 @@ class Role:
     not_data_actions: tuple[str, ...] = ()
 
 
+# What writers in a namespace of a cluster may read, and what they may do anything with.
+_READ_BY_WRITERS = (
+    "apps/controllerrevisions",
+    "discovery.k8s.io/endpointslices",
+    "events.k8s.io/events",
+    "limitranges",
+    "metrics.k8s.io/pods",
+    "metrics.k8s.io/nodes",
+    "namespaces",
+    "nodes",
+    "resourcequotas",
+)
+_WRITTEN_BY_WRITERS = (
+    "apps/daemonsets",
+    "apps/deployments",
+    "apps/replicasets",
+    "apps/statefulsets",
+    "autoscaling/horizontalpodautoscalers",
+    "batch/cronjobs",
+    "batch/jobs",
+    "configmaps",
+    "coordination.k8s.io/leases",
+    "endpoints",
+    "events",
+    "networking.k8s.io/ingresses",
+    "networking.k8s.io/networkpolicies",
+    "persistentvolumeclaims",
+    "pods",
+    "policy/poddisruptionbudgets",
+    "replicationcontrollers",
+    "secrets",
+    "serviceaccounts",
+    "services",
+)
+
 BUILT_IN: tuple[Role, ...] = (
     Role(
         "8e3af657-a8ff-443c-a75c-2fe8c4bcb635",
@@ -233,6 +268,19 @@ BUILT_IN: tuple[Role, ...] = (
             f"{_CLUSTERS}/resourcequotas/delete",
             f"{_CLUSTERS}/namespaces/write",
             f"{_CLUSTERS}/namespaces/delete",
+        ),
+    ),
+    Role(
+        "a7ffa36f-339b-4b5c-8bdf-e2c188b2c0eb",
+        "Azure Kubernetes Service RBAC Writer",
+        "Allows read/write access to most objects in a namespace. This role does not allow viewing or modifying roles or role bindings. However, "
+        "this role allows accessing Secrets and running Pods as any ServiceAccount in the namespace, so it can be used to gain the API access "
+        "levels of any ServiceAccount in the namespace.",
+        _COMMON,
+        (),
+        (
+            *(f"{_CLUSTERS}/{kind}/read" for kind in _READ_BY_WRITERS),
+            *(f"{_CLUSTERS}/{kind}/*" for kind in _WRITTEN_BY_WRITERS),
         ),
     ),
     Role(
