@@ -35,7 +35,7 @@ class ActionModule(ActionBase):
         result: Json = super().run(tmp, task_vars)
         del tmp
         validate: t.Any = self.validate_argument_spec
-        _, args = validate(argument_spec=SPEC)
+        dummy, args = validate(argument_spec=SPEC)
         objects, present = args["objects"], args["state"] == "present"
         if not args["kubeconfig"] and self._task.check_mode:
             return result | planned(objects if present else [])

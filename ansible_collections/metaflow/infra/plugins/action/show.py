@@ -23,6 +23,6 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         validate: t.Any = self.validate_argument_spec
-        _, args = validate(argument_spec={"text": {"type": "str", "required": True}})
+        dummy, args = validate(argument_spec={"text": {"type": "str", "required": True}})
         display.display(args["text"].rstrip())
         return result | {"changed": False}

@@ -148,8 +148,9 @@ class Credential:
         params: t.Mapping[str, t.Any],
         cloud: Cloud,
         transport: t.Callable[[], t.Any],
-        environ: t.Mapping[str, str] = os.environ,
+        environ: t.Mapping[str, str] | None = None,
     ) -> None:
+        environ = os.environ if environ is None else environ
         self.settings = settings_of(params, environ)
         self.method = choose(self.settings)
         authority = environ.get("AZURE_AUTHORITY_HOST") or cloud.authority

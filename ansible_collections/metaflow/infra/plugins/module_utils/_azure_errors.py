@@ -138,7 +138,7 @@ def embedded(message: str) -> dict[str, t.Any] | None:
     start = message.find("{")
     if start >= 0:
         try:
-            inner, _ = json.JSONDecoder().raw_decode(message[start:])
+            inner, dummy = json.JSONDecoder().raw_decode(message[start:])
         except ValueError:
             inner = None
         if isinstance(inner, dict) and "code" in inner:

@@ -32,7 +32,7 @@ def normal(resource_id: str) -> str:
 
 def type_of(resource_id: str) -> str:
     """NAMESPACE/TYPE/SUBTYPE as written; of a group GROUP, of a subscription Microsoft.Resources/subscriptions."""
-    _, found, rest = resource_id.rpartition("/providers/")
+    dummy, found, rest = resource_id.rpartition("/providers/")
     if not found:
         return GROUP if "/resourcegroups/" in normal(resource_id) else "Microsoft.Resources/subscriptions"
     segments = rest.strip("/").split("/")
@@ -62,6 +62,6 @@ def contains(outer: str, inner: str) -> bool:
 
 def title(resource_id: str) -> str:
     """How the user is told of it: "virtualNetworks/subnets vnet-a/db", "resourceGroups rg"."""
-    kind, _, rest = type_of(resource_id).partition("/")
+    kind, dummy, rest = type_of(resource_id).partition("/")
     names = resource_id.rpartition("/providers/")[2].strip("/").split("/")[2::2] if "/providers/" in resource_id else [name_of(resource_id)]
     return f"{rest} {'/'.join(names)}" if rest else f"provider {kind}"

@@ -44,7 +44,7 @@ def upgrade(name: str, wanted: str, cluster: Json, channel: str | None) -> tuple
     if met(wanted, cluster):
         return False, None
     _asked, current = running(cluster)
-    (major, minor, *_), (has_major, has_minor, *_) = numbers(wanted), numbers(current)
+    (major, minor, *dummy), (has_major, has_minor, *dummy) = numbers(wanted), numbers(current)
     if numbers(wanted) < numbers(current):
         if channel not in (None, "none"):
             return False, None

@@ -86,7 +86,7 @@ CONFIGURATION_RULES: t.Final = Rules()
 def random_password() -> str:
     """A password that passes Azure's rule (8 to 128 characters, three of four classes), for an account nobody is to log in with yet."""
     alphabet = string.ascii_letters + string.digits
-    return "Aa1" + "".join(secrets.choice(alphabet) for _ in range(45))
+    return "Aa1" + "".join(secrets.choice(alphabet) for dummy in range(45))
 
 
 def tier_of(sku_name: str) -> str | None:

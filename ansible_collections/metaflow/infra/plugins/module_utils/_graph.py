@@ -47,7 +47,7 @@ def in_order(
                     running[pool.submit(work, key)] = key
                     held |= {locks[key]} if key in locks else set()
                     del waiting[key]
-            done, _ = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED)
+            done, dummy = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED)
             for future in done:
                 key = running.pop(future)
                 try:

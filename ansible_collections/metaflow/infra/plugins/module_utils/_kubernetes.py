@@ -25,7 +25,8 @@ KUBECONFIG: Json = {
         "preferences": {"type": "dict"},
         "clusters": {"type": "list", "elements": "dict", "required": True},
         "contexts": {"type": "list", "elements": "dict", "required": True},
-        "current-context": {"type": "str", "required": True},
+        # As kubeconfigs write it; an option's own name has to be an identifier.
+        "current_context": {"type": "str", "required": True, "aliases": ["current-context"]},
         "users": {
             "type": "list",
             "elements": "dict",

@@ -35,8 +35,8 @@ class Progress:
                 self.fifo = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
 
     @classmethod
-    def from_environment(cls, deadline: Deadline, environ: t.Mapping[str, str] = os.environ) -> Progress:
-        return cls(deadline, environ.get(PROGRESS))
+    def from_environment(cls, deadline: Deadline, environ: t.Mapping[str, str] | None = None) -> Progress:
+        return cls(deadline, (os.environ if environ is None else environ).get(PROGRESS))
 
     def __call__(self, what: str, state: str) -> None:
         """Tell that `what` is in `state`."""

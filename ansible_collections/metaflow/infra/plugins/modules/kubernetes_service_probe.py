@@ -41,9 +41,10 @@ options:
         type: list
         elements: dict
         required: true
-      current-context:
+      current_context:
         description: The context to use.
         type: str
+        aliases: [current-context]
         required: true
       users:
         description: Who may log in.

@@ -44,7 +44,7 @@ def azure():
     from azure.identity import DefaultAzureCredential
     from azure.storage.blob import BlobServiceClient
 
-    container, _, prefix = os.environ["METAFLOW_DATASTORE_SYSROOT_AZURE"].partition("/")
+    container, dummy, prefix = os.environ["METAFLOW_DATASTORE_SYSROOT_AZURE"].partition("/")
     endpoint = os.environ["METAFLOW_AZURE_STORAGE_BLOB_SERVICE_ENDPOINT"]
     name, content = f"{prefix}/.verify/{uuid.uuid4()}", uuid.uuid4().bytes
     end = time.monotonic() + PATIENCE

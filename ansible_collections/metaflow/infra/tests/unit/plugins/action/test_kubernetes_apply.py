@@ -26,9 +26,9 @@ class Task:
 def apply(monkeypatch):
     """Run the action with kubernetes.core's answer; the result, and what was asked of it."""
 
-    def run(answer, objects, check=False, kubeconfig=KUBECONFIG, **options):
+    def run(answer, objects, check=False, kubeconfig=None, **options):
         action = object.__new__(ActionModule)
-        action._task = Task({"objects": objects, "kubeconfig": kubeconfig, **options})
+        action._task = Task({"objects": objects, "kubeconfig": KUBECONFIG if kubeconfig is None else kubeconfig, **options})
         action._task.check_mode = check
         asked = []
         monkeypatch.setattr(kubernetes_apply.ActionBase, "run", lambda self, tmp=None, task_vars=None: {})
@@ -61,7 +61,7 @@ def test_applies_all_in_one_call_and_takes_over(apply):
 
 def test_no_secret_is_in_the_result(apply):
     before, after = {"data": {"PSWD": "b2xk"}}, {"data": {"PSWD": "aHVzaA=="}}
-    result, _ = apply(answer(found(SECRET, before=before, after=after), found(ACCOUNT, changed=False)), [SECRET, ACCOUNT])
+    result, dummy = apply(answer(found(SECRET, before=before, after=after), found(ACCOUNT, changed=False)), [SECRET, ACCOUNT])
     text = str(result)
     assert "a-secret-token" not in text
     assert "aHVzaA==" not in text
@@ -71,12 +71,12 @@ def test_no_secret_is_in_the_result(apply):
 
 
 def test_bookkeeping_is_left_out(apply):
-    result, _ = apply(answer(found(ACCOUNT)), [ACCOUNT])
+    result, dummy = apply(answer(found(ACCOUNT)), [ACCOUNT])
     assert result["resources"] == [ACCOUNT]
 
 
 def test_nothing_changed(apply):
-    result, _ = apply(answer(found(SECRET, changed=False), found(ACCOUNT, changed=False)), [SECRET, ACCOUNT])
+    result, dummy = apply(answer(found(SECRET, changed=False), found(ACCOUNT, changed=False)), [SECRET, ACCOUNT])
     assert not result["changed"]
     assert result["diff"] == []
 
@@ -91,7 +91,7 @@ def test_plans_for_a_cluster_that_is_not_there_yet(apply):
 
 def test_plans_for_a_namespace_that_is_not_there_yet(apply):
     refusal = {"failed": True, "msg": 'Failed to apply object: {"message":"namespaces \\"flows\\" not found","code":404}'}
-    result, _ = apply(refusal, [NAMESPACE, ACCOUNT], check=True)
+    result, dummy = apply(refusal, [NAMESPACE, ACCOUNT], check=True)
     assert result["changed"]
     assert len(result["diff"]) == 2
     assert apply(refusal, [ACCOUNT], check=True)[0]["failed"]
@@ -105,11 +105,11 @@ def test_an_error_is_told_without_what_was_asked(apply):
         "invocation": {"module_args": {"kubeconfig": KUBECONFIG}},
         "reason": "Forbidden",
     }
-    result, _ = apply(refusal, [ACCOUNT])
+    result, dummy = apply(refusal, [ACCOUNT])
     assert result == {"failed": True, "msg": "Failed to apply object: denied"}
 
 
 def test_absent(apply):
-    _, asked = apply(answer(found(ACCOUNT)), [ACCOUNT], state="absent")
+    dummy, asked = apply(answer(found(ACCOUNT)), [ACCOUNT], state="absent")
     assert asked[0]["module_args"]["state"] == "absent"
     assert "apply" not in asked[0]["module_args"]

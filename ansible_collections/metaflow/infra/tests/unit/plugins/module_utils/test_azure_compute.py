@@ -75,7 +75,7 @@ def test_sizes_are_those_of_the_region_and_of_machines():
 def test_choice(rows, wish, usable, reasons):
     choice = choose(wish, SIZES, quota_of(rows), "westus2")
     assert choice.usable == usable
-    assert [name for name, _ in choice.refused] == list(reasons)
+    assert [name for name, dummy in choice.refused] == list(reasons)
     for name, reason in choice.refused:
         assert reasons[name] in reason
 

@@ -37,8 +37,8 @@ LIVE = {
 }
 
 
-def change(live=LIVE, **options):
-    return plan("server", desired(options), live, RULES)
+def change(live=None, **options):
+    return plan("server", desired(options), live or LIVE, RULES)
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def test_a_timeout_says_what_was_seen_last():
 
 def test_pauses_grow_to_their_limit():
     pauses = intervals(1, 5, 2)
-    assert [next(pauses) for _ in range(5)] == [1, 2, 4, 5, 5]
+    assert [next(pauses) for dummy in range(5)] == [1, 2, 4, 5, 5]
 
 
 def test_a_deadline_inside_another_never_ends_later():
@@ -99,7 +99,7 @@ def test_all_errors_are_collected_and_the_first_leads():
 
 def test_what_failed_alike_is_told_once():
     with pytest.raises(Failures) as caught:
-        all_of("ab", lambda key: (_ for _ in ()).throw(ApiError(401, "X", "Log in.", during=f"read {key}")))
+        all_of("ab", lambda key: (dummy for dummy in ()).throw(ApiError(401, "X", "Log in.", during=f"read {key}")))
     assert str(caught.value).count("Log in.") == 1
     assert "THE SAME HAPPENED to read b" in str(caught.value)
 

@@ -66,8 +66,8 @@ def get(status=200, body=None):
     return Call("GET", PATH, status, body if status == 200 else error("ResourceNotFound"))
 
 
-def offer(body=CAPABILITIES, status=200):
-    return Call("GET", f"{LOCATION}/capabilities", status, body)
+def offer(body=None, status=200):
+    return Call("GET", f"{LOCATION}/capabilities", status, body or CAPABILITIES)
 
 
 def operation(body=None, status="Succeeded", **failure):

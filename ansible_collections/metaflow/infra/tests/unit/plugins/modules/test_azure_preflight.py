@@ -31,11 +31,11 @@ REGIONS = {
 }
 
 
-def first(server=None, account=None, cluster=None, regions=REGIONS):
+def first(server=None, account=None, cluster=None, regions=None):
     """What is asked at once: who, where, and what is there already."""
     there = [Call("GET", path, 200 if live else 404, live or MISSING) for path, live in ((SERVER, server), (ACCOUNT, account), (CLUSTER, cluster))]
     who = Call("GET", SUBSCRIPTION, 200, {"subscriptionId": SUBSCRIPTION[15:], "tenantId": TENANT, "state": "Enabled"})
-    return together(who, Call("GET", f"{SUBSCRIPTION}/locations", 200, regions), *there)
+    return together(who, Call("GET", f"{SUBSCRIPTION}/locations", 200, regions or REGIONS), *there)
 
 
 def provider(namespace, kind, *places):

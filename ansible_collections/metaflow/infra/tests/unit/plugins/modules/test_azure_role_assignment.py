@@ -50,7 +50,7 @@ def test_a_new_principal_is_waited_for(azure, clock, run_module):
 
 
 def test_but_not_for_ever(azure, clock, run_module):
-    azure.expect(Call("GET", LIST, 200, {"value": []}), *[Call("PUT", NAME, 400, error("PrincipalNotFound")) for _ in range(25)])
+    azure.expect(Call("GET", LIST, 200, {"value": []}), *[Call("PUT", NAME, 400, error("PrincipalNotFound")) for dummy in range(25)])
     result = run_module(azure_role_assignment, assignments=[ASK])
     assert result["failure"]["code"] == "PrincipalNotFound"
     assert "object id" in result["msg"]

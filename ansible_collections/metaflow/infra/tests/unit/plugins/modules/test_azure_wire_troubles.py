@@ -24,14 +24,14 @@ def test_a_server_that_stumbles_is_asked_again(azure, run_module, status):
 
 
 def test_but_not_for_ever(azure, clock, run_module):
-    azure.expect(*[Call("GET", GROUP, 500, error("InternalServerError", "An unexpected error.")) for _ in range(5)])
+    azure.expect(*[Call("GET", GROUP, 500, error("InternalServerError", "An unexpected error.")) for dummy in range(5)])
     result = run_module(azure_resource, resources=ASK)
     assert result["failure"]["code"] == "InternalServerError"
     assert clock.now < 60
 
 
 def test_throttling_is_waited_for_however_often_it_comes(azure, clock, run_module):
-    azure.expect(*[Call("GET", GROUP, 429, error("TooManyRequests"), {"Retry-After": "17"}) for _ in range(12)], Call("GET", GROUP, 200, LIVE))
+    azure.expect(*[Call("GET", GROUP, 429, error("TooManyRequests"), {"Retry-After": "17"}) for dummy in range(12)], Call("GET", GROUP, 200, LIVE))
     assert not run_module(azure_resource, resources=ASK)["changed"]
     assert clock.sleeps == [17] * 12
 
@@ -47,7 +47,7 @@ def test_a_write_whose_answer_was_lost_is_made_again(azure, run_module):
 
 
 def test_no_network_is_one_sentence_within_seconds(azure, clock, run_module):
-    azure.expect(*[Call("GET", GROUP, drop=True) for _ in range(4)])
+    azure.expect(*[Call("GET", GROUP, drop=True) for dummy in range(4)])
     result = run_module(azure_resource, resources=ASK)
     assert result["failure"]["code"] == "NoConnection"
     assert f"{ARM} can't be reached: Connection reset by peer" in result["msg"]
@@ -60,7 +60,7 @@ def test_an_operation_outlasts_a_network_that_is_gone_for_a_while(azure, clock, 
         Call("GET", STORAGE, 404),
         Call("PUT", STORAGE, 202, None, {"Location": f"{ARM}{POLL}?monitor=true&api-version=1", "Content-Type": "text/plain", "Retry-After": "17"}),
         Call("GET", POLL, 202, None, {"Location": f"{ARM}{POLL}?monitor=true&api-version=2", "Retry-After": "17"}),
-        *[Call("GET", POLL, drop=True) for _ in range(6)],
+        *[Call("GET", POLL, drop=True) for dummy in range(6)],
         Call("GET", POLL, 200, {"id": STORAGE, "properties": {}}, query={"api-version": "2"}),
     )
     result = run_module(azure_resource, resources=[{"id": STORAGE, "body": {"location": "westus2"}}])
@@ -72,7 +72,7 @@ def test_an_operation_longer_than_the_timeout_ends_with_its_last_state(azure, cl
     azure.expect(
         Call("GET", STORAGE, 404),
         Call("PUT", STORAGE, 201, {}, {"Azure-AsyncOperation": f"{ARM}{POLL}?api-version=1"}),
-        *[Call("GET", POLL, 200, creating, {"Retry-After": "20"}) for _ in range(5)],
+        *[Call("GET", POLL, 200, creating, {"Retry-After": "20"}) for dummy in range(5)],
     )
     result = run_module(azure_resource, timeout=90, resources=[{"id": STORAGE, "body": {"location": "westus2"}}])
     assert "storageAccounts st was not ready after 80 s (timeout); its last state was: InProgress" in result["msg"]
