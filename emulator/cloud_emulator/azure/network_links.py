@@ -31,7 +31,6 @@ def association_links(manager: ResourceManager, subnet_id: str) -> list[Body]:
         "properties": {
             "provisioningState": "Succeeded",
             "linkedResourceType": SERVERS,
-            "enabledForArmDeployments": False,
             "allowDelete": False,
             "locations": [],
         },
