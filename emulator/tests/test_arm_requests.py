@@ -75,7 +75,7 @@ def test_ids_keep_the_case_of_the_client_that_created(arm: Arm, group: str):
     ("path", "status", "code"),
     [
         ("/subscriptions/no-guid", 400, "InvalidSubscriptionId"),
-        (f"/subscriptions/{uuid.uuid4()}", 404, "SubscriptionNotFound"),
+        ("/subscriptions/0f0f0f0f-1111-2222-3333-444444444444", 404, "SubscriptionNotFound"),
         ("{scope}/resourceGroups/absent", 404, "ResourceGroupNotFound"),
         ("{scope}/resourceGroups/absent/providers/Microsoft.Network/virtualNetworks/v", 404, "ResourceGroupNotFound"),
         ("{group}/providers/Microsoft.Network/virtualNetworks/absent", 404, "ResourceNotFound"),
