@@ -69,19 +69,26 @@ async def delete_application(call: Call, key: str) -> Response:
 
 
 async def add_password(call: Call, key: str) -> Response:
-    value = named(call, key)
+    return new_password(call, named(call, key)["appId"])
+
+
+def new_password(call: Call, owner: str) -> Response:
+    """Answer with a new secret of an application (its client id) or a service principal (its object id)."""
     wanted = call.body.get("passwordCredential") or {}
     if "secretText" in wanted:
         raise bad_request("Property secretText in payload has a value that does not match schema.")
-    app_id = value["appId"]
-    secret = call.emulator.directory.add_secret(app_id, wanted.get("displayName"), wanted.get("endDateTime"), wanted.get("startDateTime"))
+    secret = call.emulator.directory.add_secret(owner, wanted.get("displayName"), wanted.get("endDateTime"), wanted.get("startDateTime"))
     return JSONResponse({"@odata.context": f"{call.base}/$metadata#microsoft.graph.passwordCredential", **secret})
 
 
 async def remove_password(call: Call, key: str) -> Response:
-    value = named(call, key)
+    return drop_password(call, named(call, key)["appId"])
+
+
+def drop_password(call: Call, owner: str) -> Response:
+    """Remove the secret that the body names from an application or a service principal."""
     key_id = str(call.body.get("keyId", ""))
-    if not call.emulator.directory.remove_secret(value["appId"], key_id):
+    if not call.emulator.directory.remove_secret(owner, key_id):
         raise bad_request(f"No password credential found with keyId '{key_id}'.")
     return Response(status_code=204)
 

@@ -149,7 +149,7 @@ def show_principal(emulator: Emulator, principal: Principal) -> Json:
         "createdDateTime": principal.created,
         "disabledByMicrosoftStatus": None,
         "displayName": (application or {}).get("displayName") or principal.display_name,
-        "passwordCredentials": [],
+        "passwordCredentials": emulator.directory.secrets_of(principal.object_id),
         "samlMetadataUrl": None,
         "servicePrincipalNames": names,
         "servicePrincipalType": principal.kind,

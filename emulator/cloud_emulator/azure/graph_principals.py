@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
+from . import graph_applications as applications
 from . import graph_objects as objects
 from .directory import Principal
 from .graph_call import Call, GraphError, bad_request, not_found, writable
@@ -61,6 +62,14 @@ async def patch_principal(call: Call, key: str) -> Response:
 async def delete_principal(call: Call, key: str) -> Response:
     objects.delete_principal(call.emulator, _principal(call, key))
     return Response(status_code=204)
+
+
+async def add_password(call: Call, key: str) -> Response:
+    return applications.new_password(call, _principal(call, key).object_id)
+
+
+async def remove_password(call: Call, key: str) -> Response:
+    return applications.drop_password(call, _principal(call, key).object_id)
 
 
 async def empty_list(call: Call, key: str) -> Response:

@@ -79,7 +79,8 @@ class VirtualNetworkLinks(ResourceType):
     styles = styles.PRIVATE_DNS
     etags = True
     blocks_parent = True
-    immutable = ("properties.virtualNetwork",)
+    accepted = ("properties.virtualNetwork.properties",)  # clients may send the whole network, of which the id counts
+    immutable = ("properties.virtualNetwork.id",)
 
     async def check(self, call: Call, body: Body, before: Record | None) -> None:
         """The network must be there, and not linked to this zone already."""
@@ -101,8 +102,9 @@ class VirtualNetworkLinks(ResourceType):
                 raise ArmError(409, "Conflict", message)
 
     def complete(self, call: Call, record: Record, before: Record | None) -> None:
-        """Defaults of a link."""
+        """Defaults of a link; of the network only the id is kept."""
         record.properties.setdefault("registrationEnabled", False)
+        record.properties["virtualNetwork"] = {"id": record.properties["virtualNetwork"]["id"]}
 
     def render(self, manager: ResourceManager, record: Record) -> Body:
         """With the state of the link itself."""
