@@ -107,7 +107,7 @@ sanity: $(VENV)/.ready ## ansible-test sanity on a copy of the collection
 .PHONY: test-emulator
 test-emulator: setup ## The emulator's own tests, with Microsoft's SDKs as clients
 	$(STEP) "emulator tests"
-	cd emulator && $(EMULATOR_BIN)/pytest -q --durations=10
+	cd emulator && $(EMULATOR_BIN)/pytest -q -n 2 --dist loadfile --durations=10
 
 .PHONY: molecule
 molecule: setup ## Both molecule scenarios on the emulator

@@ -436,6 +436,7 @@ def test_service_is_ready_when_its_probe_says_so_and_reachable_by_port_forward(c
 
     # Python's client forwards over a websocket, kubectl over SPDY.
     client = kubernetes.client.CoreV1Api(kubernetes.config.new_client_from_config(str(cluster.kubeconfig)))
+    client.api_client.configuration.proxy = None  # of an emulator that another test of this process runs
     stream = kubernetes.stream.portforward(client.connect_get_namespaced_pod_portforward, name, "default", ports="8080")
     connection = stream.socket(8080)
     connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
