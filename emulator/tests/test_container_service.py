@@ -354,8 +354,10 @@ def test_a_cluster_that_fails_stays(azure: Azure, subnets: dict[str, str], fault
     rule = "- {path: '*/managedClusters/aks-fails', method: PUT, operation_error: {code: AksCapacityHeavyUsage, message: The region is full.}}"
     faults.run("faults", "set", "-", text=rule)
     with refused("AksCapacityHeavyUsage", "The region is full."):
-        azure.aks.managed_clusters.begin_create_or_update(azure.group, "aks-fails", wanted(subnets)).result()
+        body = wanted(subnets, kubernetesVersion="", pool={"orchestratorVersion": ""})  # as az asks for the default
+        azure.aks.managed_clusters.begin_create_or_update(azure.group, "aks-fails", body).result()
     failed = azure.aks.managed_clusters.get(azure.group, "aks-fails")
+    assert (failed.kubernetes_version, failed.agent_pool_profiles[0].orchestrator_version) == ("1.35", "1.35")
     assert failed.provisioning_state == "Failed"
     assert failed.status.provisioning_error.code == "AksCapacityHeavyUsage"
     with refused("OperationNotAllowed"):

@@ -10,6 +10,7 @@ import uuid
 import pytest
 from asgi import call
 from azure.core import PipelineClient
+from azure.core.exceptions import ClientAuthenticationError
 from azure.core.pipeline.policies import BearerTokenCredentialPolicy, RetryPolicy
 from azure.core.rest import HttpRequest, HttpResponse
 from azure.identity import ClientSecretCredential, EnvironmentCredential
@@ -61,6 +62,25 @@ def test_an_application_with_principal_and_secret_can_sign_in(ask: Graph, emulat
     ask("POST", f"/applications(appId='{application['appId']}')/removePassword", {"keyId": secret["keyId"]}, status=204)
     with pytest.raises(Exception, match="AADSTS7000215"):
         ClientSecretCredential(emulator.tenant_id, application["appId"], secret["secretText"]).get_token(SCOPE)
+
+
+def test_a_service_principal_has_secrets_of_its_own(ask: Graph, emulator: Client) -> None:
+    application = ask("POST", "/applications", {"displayName": f"app-{uuid.uuid4()}"}, status=201)
+    path = f"/servicePrincipals/{ask('POST', '/servicePrincipals', {'appId': application['appId']}, status=201)['id']}"
+    secret = ask("POST", f"{path}/addPassword", {"passwordCredential": {"displayName": "own"}}, status=200)
+    (kept,) = ask("GET", path, status=200)["passwordCredentials"]
+    assert (kept["keyId"], kept["displayName"], kept["secretText"]) == (secret["keyId"], "own", None)
+    assert ask("GET", f"/applications/{application['id']}", status=200)["passwordCredentials"] == []
+    assert ClientSecretCredential(emulator.tenant_id, application["appId"], secret["secretText"]).get_token(SCOPE).token
+    ask("POST", f"{path}/removePassword", {"keyId": secret["keyId"]}, status=204)
+    assert ask("GET", path, status=200)["passwordCredentials"] == []
+    with pytest.raises(ClientAuthenticationError, match="AADSTS7000215"):
+        ClientSecretCredential(emulator.tenant_id, application["appId"], secret["secretText"]).get_token(SCOPE)
+
+
+def test_only_users_have_a_me(ask: Graph) -> None:
+    for path in ("/me", "/me/ownedObjects"):
+        assert "delegated authentication flow" in ask("GET", path, status=400)["error"]["message"]
 
 
 def test_upsert_by_unique_name(ask: Graph) -> None:

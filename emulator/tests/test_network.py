@@ -241,6 +241,15 @@ def test_a_network_registers_in_one_zone_only_and_links_dont_move(arm: Arm, grou
     assert codes(arm.call("PUT", path(arm, group, "privateDnsZones/two.example.com/virtualNetworkLinks/m"), gone)) == (400, "VirtualNetworkNotFound")
 
 
+def test_a_link_may_name_its_network_by_the_whole_of_it(arm: Arm, group: str, vnet: str):
+    arm.make(path(arm, group, "privateDnsZones/whole.example.com"), {"location": "global"})
+    whole = {"id": vnet, "properties": {"enableDdosProtection": False, "enableVmProtection": False}}
+    link = {"location": "global", "properties": {"virtualNetwork": whole, "registrationEnabled": False}}
+    for _ in range(2):
+        made = arm.make(path(arm, group, "privateDnsZones/whole.example.com/virtualNetworkLinks/l"), link)
+        assert made["properties"]["virtualNetwork"] == {"id": vnet}
+
+
 def test_zone_names_and_places_are_checked(arm: Arm, group: str):
     assert codes(arm.call("PUT", path(arm, group, "privateDnsZones/single"), {"location": "global"})) == (400, "InvalidZoneName")
     assert (

@@ -54,7 +54,10 @@ class Clients:
         if not secret:
             message = "The request body must contain the following parameter: 'client_assertion' or 'client_secret'."
             raise EntraError(401, "invalid_client", 7000218, message)
-        result = self._emulator.directory.check_secret(principal.app_id, secret)
+        directory = self._emulator.directory
+        result = directory.check_secret(principal.app_id, secret)
+        if result == "wrong":  # service principals can have secrets of their own
+            result = directory.check_secret(principal.object_id, secret)
         if result == "expired":
             message = (
                 f"The provided client secret keys for app '{principal.app_id}' are expired. Visit the Azure portal to create new keys for your app: "

@@ -139,7 +139,9 @@ async def restore(call: Call, object_id: str) -> Response:
 async def purge(call: Call, object_id: str) -> Response:
     value = _deleted(call, object_id)
     call.emulator.store.delete("deleted_applications", object_id)
-    for collection, prefix in (("secrets", value["appId"]), ("federated", object_id), ("deleted_principals", value["appId"])):
+    principal = call.emulator.store.get("deleted_principals", value["appId"]) or {}
+    secrets_of = [("secrets", value["appId"]), *([("secrets", principal["object_id"])] if principal else [])]
+    for collection, prefix in (*secrets_of, ("federated", object_id), ("deleted_principals", value["appId"])):
         for key, _ in call.emulator.store.items(collection, prefix):
             call.emulator.store.delete(collection, key)
     return Response(status_code=204)

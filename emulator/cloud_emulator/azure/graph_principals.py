@@ -92,11 +92,21 @@ async def get_object(call: Call, object_id: str) -> Response:
     return call.one(found[0], "directoryObjects")
 
 
-async def me(call: Call) -> Response:
+def _signed_in_user(call: Call) -> Principal:
     user = call.emulator.directory.by_object_id(call.claims["oid"])
-    if user is not None and user.kind == "User":
-        return call.one(objects.show_user(user), "users")
-    raise bad_request("/me request is only valid with delegated authentication flow.")
+    if user is None or user.kind != "User":
+        raise bad_request("/me request is only valid with delegated authentication flow.")
+    return user
+
+
+async def me(call: Call) -> Response:
+    return call.one(objects.show_user(_signed_in_user(call)), "users")
+
+
+async def owned_objects(call: Call) -> Response:
+    user = _signed_in_user(call)
+    owned = [value["id"] for _, value in call.emulator.store.items("applications") if user.object_id in value["_owners"]]
+    return call.many(objects.shown(call.emulator, owned), "directoryObjects")
 
 
 async def list_users(call: Call) -> Response:
