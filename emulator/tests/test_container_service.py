@@ -206,13 +206,19 @@ def test_a_pool_is_nodes_and_shows_in_the_cluster(azure: Azure, cluster: t.Any, 
         ("pool", {"orchestratorVersion": "1.36"}, "NodePoolMcVersionIncompatible"),
         ("pool", {"nodeTaints": ["nonsense"]}, "InvalidParameter"),
         ("pool", {"count": 5, "vmSize": "Standard_D32s_v5"}, "PreconditionFailed"),
-        ("pool", {"vnetSubnetID": None}, "InvalidParameter"),
     ],
 )
 def test_pools_that_are_refused(azure: Azure, cluster: t.Any, subnets: dict[str, str], name: str, changes: dict[str, t.Any], code: str) -> None:
     with refused(code):
         azure.aks.agent_pools.begin_create_or_update(azure.group, CLUSTER, name, workers(subnets, **changes))
     assert [each.name for each in azure.aks.agent_pools.list(azure.group, CLUSTER)] == ["system"]
+
+
+def test_a_pool_without_subnet_goes_where_the_system_pool_is(azure: Azure, cluster: t.Any, subnets: dict[str, str]) -> None:
+    body = workers(subnets, vnetSubnetID=None, orchestratorVersion="")  # as `az aks nodepool add` sends it
+    made = azure.aks.agent_pools.begin_create_or_update(azure.group, CLUSTER, "extra", body).result()
+    assert (made.vnet_subnet_id, made.orchestrator_version) == (subnets["k8s"], "1.35")
+    azure.aks.agent_pools.begin_delete(azure.group, CLUSTER, "extra").result()
 
 
 def test_quota_is_told_as_compute_words_it(azure: Azure, cluster: t.Any, subnets: dict[str, str]) -> None:
@@ -354,10 +360,12 @@ def test_a_cluster_that_fails_stays(azure: Azure, subnets: dict[str, str], fault
     rule = "- {path: '*/managedClusters/aks-fails', method: PUT, operation_error: {code: AksCapacityHeavyUsage, message: The region is full.}}"
     faults.run("faults", "set", "-", text=rule)
     with refused("AksCapacityHeavyUsage", "The region is full."):
-        body = wanted(subnets, kubernetesVersion="", pool={"orchestratorVersion": ""})  # as az asks for the default
+        empty = {"networkPolicy": "", "networkMode": ""}  # az and terraform ask for defaults with empty texts
+        body = wanted(subnets, network=empty, pool={"orchestratorVersion": "", "kubeletDiskType": ""}, kubernetesVersion="", nodeResourceGroup="")
         azure.aks.managed_clusters.begin_create_or_update(azure.group, "aks-fails", body).result()
     failed = azure.aks.managed_clusters.get(azure.group, "aks-fails")
     assert (failed.kubernetes_version, failed.agent_pool_profiles[0].orchestrator_version) == ("1.35", "1.35")
+    assert (failed.node_resource_group, failed.network_profile.network_policy) == (f"MC_{azure.group}_aks-fails_{REGION}", "none")
     assert failed.provisioning_state == "Failed"
     assert failed.status.provisioning_error.code == "AksCapacityHeavyUsage"
     with refused("OperationNotAllowed"):

@@ -30,6 +30,7 @@ class ManagedClusters(ResourceType):
     type = CLUSTER
     model = "azure.mgmt.containerservice.models.ManagedCluster"
     patch_model = "azure.mgmt.containerservice.models.TagsObject"
+    empty_is_missing = True  # az and terraform send empty texts for what the service is to choose
     styles = styles.CONTAINER_SERVICE
     naming = Naming(
         r"[a-zA-Z0-9]([a-zA-Z0-9_-]{0,61}[a-zA-Z0-9])?",

@@ -38,8 +38,6 @@ IMMUTABLE = (
 def complete(properties: Body, before: Body | None, *, cluster: Body) -> Body:
     """The whole profile of a pool, in the order that Azure shows it; `cluster` is the cluster's properties with its network profile."""
     wanted = {name: value for name, value in properties.items() if value is not None}
-    if wanted.get("orchestratorVersion") == "":  # az asks for the cluster's version with an empty text
-        del wanted["orchestratorVersion"]
     if before is not None:
         kept = {
             name: value

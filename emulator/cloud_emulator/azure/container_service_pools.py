@@ -48,6 +48,15 @@ def shown(manager: ResourceManager, record: Record) -> Body:
     return {"id": resource_id, "name": record.name, "type": POOL, "properties": properties}
 
 
+def whole(manager: ResourceManager, cluster: Record, properties: Body, before: Record | None) -> Body:
+    """What a pool's PUT asks for, filled in; a new pool that names no subnet goes where the system pools are."""
+    pool = complete(properties, before.properties if before else None, cluster=cluster.properties)
+    subnets = [entry["vnetSubnetID"] for entry in profiles(manager, cluster) if entry.get("vnetSubnetID")]
+    if before is None and not pool.get("vnetSubnetID") and subnets:
+        pool["vnetSubnetID"] = subnets[0]
+    return pool
+
+
 def as_nodes(record: Record, location: str) -> Pool:
     """The pool as the nodes' backend knows it."""
     properties = record.properties
@@ -82,6 +91,7 @@ class AgentPools(ResourceType):
 
     type = POOL
     model = "azure.mgmt.containerservice.models.AgentPool"
+    empty_is_missing = True
     styles = styles.CONTAINER_SERVICE
     tracked = False
     location = "none"
@@ -108,7 +118,7 @@ class AgentPools(ResourceType):
             raise refusal("OperationNotAllowed", message, status=409)
         if cluster.properties["powerState"]["code"] != "Running":
             raise refusal("OperationNotAllowed", "Operation is not allowed because the cluster is stopped; start it first.", status=409)
-        pool = complete(body.get("properties") or {}, before.properties if before else None, cluster=cluster.properties)
+        pool = whole(call.manager, cluster, body.get("properties") or {}, before)
         name, location = call.resource_id.name, cluster.location
         earlier, version = before.properties if before else None, cluster.properties["kubernetesVersion"]
         check(call.manager, name, pool, earlier, location=location, cluster_version=version)
@@ -123,7 +133,7 @@ class AgentPools(ResourceType):
 
     def complete(self, call: Call, record: Record, before: Record | None) -> None:
         cluster = self.cluster(call.manager, call.resource_id)
-        record.body["properties"] = complete(record.properties, before.properties if before else None, cluster=cluster.properties)
+        record.body["properties"] = whole(call.manager, cluster, record.properties, before)
 
     async def create(self, work: Work) -> None:
         cluster = self.cluster(work.manager, work.manager.parse(work.record.id))

@@ -98,7 +98,7 @@ def check_pools(call: Call, body: Body, before: Record | None, profile: Body) ->
 
 def check_version(wanted: str | None, before: Record | None) -> None:
     """Raise ArmError for a version that isn't offered or that the cluster can't be upgraded to."""
-    if not wanted:  # az asks for the default with an empty text
+    if wanted is None:
         return
     resolved = versions.resolve(wanted)
     current = before.properties["currentKubernetesVersion"] if before else None

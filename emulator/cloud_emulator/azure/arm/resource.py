@@ -59,6 +59,8 @@ class ResourceType:
     open_enums: t.ClassVar[frozenset[str]] = frozenset()
     #: what other api-versions know and the newest model doesn't: dotted paths such as ``properties.sharingScope``
     accepted: t.ClassVar[tuple[str, ...]] = ()
+    #: an empty text says as little as a missing property, as with services written in Go
+    empty_is_missing: t.ClassVar[bool] = False
     #: top-level resource with location and tags, shown in a group's resource list
     tracked: t.ClassVar[bool] = True
     #: region: of the subscription's; global: the literal; none: has no location

@@ -70,7 +70,7 @@ def check(call: Call, resource_type: ResourceType, body: Body, *, patch: bool = 
 
 
 def without_read_only(resource_type: ResourceType, body: Body) -> Body:
-    """The body without what only the service sets, which Azure ignores when a client sends back what it read."""
+    """The body without what only the service sets, which Azure ignores when a client sends back what it read, and what says nothing."""
     if resource_type.model is None:
         return body
     prepare([resource_type])
@@ -93,7 +93,7 @@ class _Check:
         properties, result = _loaded[model], {}
         for name, inner in value.items():
             place = f"{path}{name}"
-            if inner is None or (not path and name in ENVELOPE):
+            if inner is None or (not path and name in ENVELOPE) or (inner == "" and self._type.empty_is_missing):
                 continue
             if name not in properties:
                 if place in self._type.accepted:
