@@ -124,6 +124,15 @@ def until(check: t.Callable[[], t.Any], what: str, seconds: float = 40) -> t.Any
         time.sleep(0.3)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _own_environment() -> t.Iterator[None]:
+    """Clusters are reached directly here, not by the proxy of an emulator that other tests of this process run."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.lower().endswith("_proxy") or name.startswith("AZURE_")]:
+            patch.delenv(name)
+        yield
+
+
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> collections.abc.Iterator[Cluster]:
     made = Cluster(tmp_path_factory.mktemp("kubernetes") / "state")
@@ -296,7 +305,7 @@ def test_other_peoples_pods_are_ready_at_once_and_jobs_complete(cluster: Cluster
     cluster.apply(workload("web", replicas=2, containers=[{"name": "web", "image": "nginx"}]))
     cluster.apply(workload("plain", "Job", containers=[{"name": "x", "image": "busybox"}]))
     cluster.ok("rollout", "status", "deployment/web", "--timeout=40s")
-    cluster.ok("wait", "job/plain", "--for=condition=complete", "--timeout=40s")
+    cluster.ok("wait", "job/plain", "--for=condition=complete", "--timeout=90s")
     pod = cluster.pod("web")
     assert pod and pod["status"]["podIP"].startswith("10.244.")
     assert cluster.ok("logs", pod["metadata"]["name"]) == ""
@@ -348,7 +357,7 @@ def test_job_runs_with_its_environment_and_files(cluster: Cluster) -> None:
     cluster.apply(
         secret("db", **{"password": "s3cr3t-word", "ca.pem": "PEM"}), colors, workload("code", "Job", containers=[container], volumes=volumes)
     )
-    cluster.ok("wait", "job/code", "--for=condition=complete", "--timeout=40s")
+    cluster.ok("wait", "job/code", "--for=condition=complete", "--timeout=90s")
     assert sorted(cluster.ok("logs", "job/code").split("\n")) == ["", "oops", "s3cr3t-word PEM postgres://s3cr3t-word@$(X) code red"]
     assert not pathlib.Path("/tmp/x").exists()
     # Nothing secret is left on disk, but for the log that the pod wrote it to and etcd.
@@ -375,7 +384,7 @@ def test_workload_identity_token_is_the_clusters(cluster: Cluster) -> None:
     code = f"import json, os; print(json.dumps([*[os.environ[n] for n in {names}], open(os.environ['AZURE_FEDERATED_TOKEN_FILE']).read()]))"
     spec = {"serviceAccountName": "metaflow-task", "containers": [{"name": "c", "image": IMAGE, "command": [PYTHON, "-c", code]}]}
     cluster.apply(account, workload("token", "Job", labels={"azure.workload.identity/use": "true"}, **spec))
-    cluster.ok("wait", "job/token", "--for=condition=complete", "--timeout=40s")
+    cluster.ok("wait", "job/token", "--for=condition=complete", "--timeout=90s")
     client, tenant, authority, token = json.loads(cluster.ok("logs", "job/token"))
     assert (client, tenant) == ("11111111-2222-3333-4444-555555555555", cluster.emulator.tenant_id)
     assert authority == "https://login.microsoftonline.com/"
@@ -436,7 +445,6 @@ def test_service_is_ready_when_its_probe_says_so_and_reachable_by_port_forward(c
 
     # Python's client forwards over a websocket, kubectl over SPDY.
     client = kubernetes.client.CoreV1Api(kubernetes.config.new_client_from_config(str(cluster.kubeconfig)))
-    client.api_client.configuration.proxy = None  # of an emulator that another test of this process runs
     stream = kubernetes.stream.portforward(client.connect_get_namespaced_pod_portforward, name, "default", ports="8080")
     connection = stream.socket(8080)
     connection.sendall(b"GET / HTTP/1.0\r\n\r\n")

@@ -23,7 +23,7 @@ SMALLEST_SERVICE_PREFIX: t.Final = 12  # AKS: the service range must be smaller 
 LARGEST_DATABASE_PREFIX: t.Final = 28
 FLAT_MAX_PODS: t.Final = 30  # what AKS takes for flat Azure CNI when max_pods isn't set
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Network: t.TypeAlias = "ipaddress.IPv4Network | ipaddress.IPv6Network"
 
 
 @dataclasses.dataclass(frozen=True)
