@@ -14,27 +14,26 @@ from ._errors import ApiError, InputError
 
 Json = dict[str, t.Any]
 
-# A kubeconfig as an option. What is secret in it are its users' credentials; the rest may be shown, and must be: an option that is secret as a
-# whole would have words such as "default" blotted out of every message.
-KUBECONFIG: Json = {
-    "type": "dict",
-    "required": True,
-    "options": {
-        "apiVersion": {"type": "str"},
-        "kind": {"type": "str"},
-        "preferences": {"type": "dict"},
-        "clusters": {"type": "list", "elements": "dict", "required": True},
-        "contexts": {"type": "list", "elements": "dict", "required": True},
-        # As kubeconfigs write it; an option's own name has to be an identifier.
-        "current_context": {"type": "str", "required": True, "aliases": ["current-context"]},
-        "users": {
-            "type": "list",
-            "elements": "dict",
-            "required": True,
-            "options": {"name": {"type": "str", "required": True}, "user": {"type": "dict", "no_log": True}},
-        },
-    },
-}
+# A kubeconfig as an option. What is secret in it are its users' credentials (see `credentials`); the rest may be shown, and must be: an option
+# that is secret as a whole would have words such as "default" blotted out of every message.
+KUBECONFIG: Json = {"type": "dict", "required": True}
+
+
+def credentials(params: t.Mapping[str, t.Any]) -> list[str]:
+    """The secrets in a module's kubeconfig: every text under its users' names."""
+
+    def texts(value: t.Any) -> t.Iterator[str]:
+        if isinstance(value, dict):
+            for inner in value.values():
+                yield from texts(inner)
+        elif isinstance(value, list):
+            for inner in value:
+                yield from texts(inner)
+        elif isinstance(value, str) and value:
+            yield value
+
+    users = params["kubeconfig"].get("users") or []
+    return [text for user in users if isinstance(user, dict) for text in texts(user.get("user"))]
 
 
 class Cluster:

@@ -94,9 +94,20 @@ class Run:
         self.module.warn(text)
 
 
-def main_of(spec: dict[str, t.Any], work: t.Callable[[Run], dict[str, t.Any]], **options: t.Any) -> None:
-    """Make the module from its argument spec (and AnsibleModule's own `options`), do the work, end with its result or failure."""
-    module = AnsibleModule(argument_spec=spec, supports_check_mode=True, **options)
+def main_of(
+    spec: dict[str, t.Any],
+    work: t.Callable[[Run], dict[str, t.Any]],
+    secrets: t.Callable[[t.Mapping[str, t.Any]], t.Iterable[str]] | None = None,
+    **options: t.Any,
+) -> None:
+    """Make the module from its argument spec (and AnsibleModule's own `options`), do the work, end with its result or failure.
+
+    `secrets` finds, in the parameters, what is secret within an option that is not so as a whole: it is kept out of the system's log and of
+    what the module returns.
+    """
+    module = AnsibleModule(argument_spec=spec, supports_check_mode=True, no_log=secrets is not None, **options)
+    if secrets is not None:
+        module.no_log_values.update(secrets(module.params))
     run = Run(module)
     try:
         result = work(run)

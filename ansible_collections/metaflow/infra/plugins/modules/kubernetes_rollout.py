@@ -18,47 +18,9 @@ requirements:
   - kubernetes
 options:
   kubeconfig:
-    description: The kubeconfig, as data.
+    description: The kubeconfig, as data. Its users' credentials are neither logged nor returned.
     type: dict
     required: true
-    suboptions:
-      apiVersion:
-        description: Always V(v1).
-        type: str
-      kind:
-        description: Always V(Config).
-        type: str
-      preferences:
-        description: Not used.
-        type: dict
-      clusters:
-        description: API servers.
-        type: list
-        elements: dict
-        required: true
-      contexts:
-        description: Pairs of an API server and a user.
-        type: list
-        elements: dict
-        required: true
-      current_context:
-        description: The context to use.
-        type: str
-        aliases: [current-context]
-        required: true
-      users:
-        description: Who may log in.
-        type: list
-        elements: dict
-        required: true
-        suboptions:
-          name:
-            description: Name of the user in this kubeconfig.
-            type: str
-            required: true
-          user:
-            description: Credentials.
-            type: dict
   namespace:
     description: Where they are.
     type: str
@@ -102,7 +64,7 @@ logs:
 import typing as t
 
 from ..module_utils._errors import InfraError
-from ..module_utils._kubernetes import KUBECONFIG
+from ..module_utils._kubernetes import KUBECONFIG, credentials
 from ..module_utils._run import Run, main_of
 
 if t.TYPE_CHECKING:
@@ -233,7 +195,7 @@ def main() -> None:
         "log_lines": {"type": "int", "default": 30},
         "timeout": {"type": "int", "default": 600},
     }
-    main_of(spec, work)
+    main_of(spec, work, secrets=credentials)
 
 
 if __name__ == "__main__":
