@@ -29,8 +29,8 @@ class Graph:
         policies = [RetryPolicy(retry_total=0), BearerTokenCredentialPolicy(EnvironmentCredential(), SCOPE)]
         self._client: t.Any = PipelineClient("https://graph.microsoft.com", policies=policies)
 
-    def __call__(self, method: str, path: str, body: t.Any = None, *, status: int, **options: t.Any) -> t.Any:
-        answer: HttpResponse = self._client.send_request(HttpRequest(method, f"https://graph.microsoft.com/v1.0{path}", json=body, **options))
+    def __call__(self, method: str, path: str, body: t.Any = None, *, status: int, version: str = "v1.0", **options: t.Any) -> t.Any:
+        answer: HttpResponse = self._client.send_request(HttpRequest(method, f"https://graph.microsoft.com/{version}{path}", json=body, **options))
         assert answer.status_code == status, answer.text()
         return answer.json() if answer.content else None
 
@@ -127,6 +127,29 @@ def test_owners(ask: Graph, emulator: Client) -> None:
     ask("DELETE", f"{path}/{owner}/$ref", status=204)
     (left,) = ask("GET", path, status=200)["value"]
     assert (left["id"], left["@odata.type"]) == (other, "#microsoft.graph.servicePrincipal")
+
+
+def test_the_calls_of_terraforms_azuread(ask: Graph, emulator: Client) -> None:
+    owner = emulator.env["CLOUD_EMULATOR_OBJECT_ID"]
+    binding = {"owners@odata.bind": [f"https://graph.microsoft.com/v1.0/directoryObjects/{owner}"]}
+    application = ask("POST", "/applications", {"displayName": "terraform", "signInAudience": "AzureADMyOrg", "tags": [], **binding}, status=201)
+    path = f"/applications/{application['id']}"
+    for name in (f"TERRAFORM_UPDATE_{uuid.uuid4()}", "terraform"):  # its way of seeing that a change has arrived
+        ask("PATCH", path, {"displayName": name}, status=204)
+        assert ask("GET", path, status=200)["displayName"] == name
+    ask("DELETE", f"{path}/owners/{owner}/$ref", status=204)
+    assert ask("GET", f"{path}/owners", status=200)["value"] == []
+    assert ask("GET", f"/servicePrincipals?$filter=appId eq '{application['appId']}'", status=200)["value"] == []
+    principal = ask("POST", "/servicePrincipals", {"appId": application["appId"], "accountEnabled": True, "tags": []}, status=201)
+    ask("PATCH", f"/servicePrincipals/{principal['id']}", {"description": "", "notes": None}, status=204)
+    shown = ask("GET", f"/servicePrincipals/{principal['id']}?$select=samlMetadataUrl", status=200, version="beta")
+    assert shown["samlMetadataUrl"] is None
+    secret = ask("POST", f"{path}/addPassword", {"passwordCredential": {"displayName": "password"}}, status=200)
+    assert [kept["keyId"] for kept in ask("GET", path, status=200)["passwordCredentials"]] == [secret["keyId"]]
+    ask("POST", f"{path}/removePassword", {"keyId": secret["keyId"]}, status=204)
+    for gone in (f"/servicePrincipals/{principal['id']}", path):
+        ask("DELETE", gone, status=204)
+        ask("GET", gone, status=404)
 
 
 def test_filters_that_clients_send(ask: Graph, emulator: Client) -> None:
