@@ -35,7 +35,7 @@ demo: setup ## Stand the whole stack up on the emulator, run a real flow through
 	$(BIN)/python demo/run.py --cloud $(CLOUD) $(DEMO_ARGS)
 
 .PHONY: test
-test: check test-newest test-emulator molecule test-flow ## Everything: lint, types, unit, emulator, molecule, a real flow
+test: check sanity test-newest test-emulator molecule test-flow ## Everything: lint, types, sanity, unit, emulator, molecule, a real flow
 
 # --- set-up ------------------------------------------------------------------------------------------------------------------------------
 
