@@ -78,9 +78,18 @@ def test_a_service_principal_has_secrets_of_its_own(ask: Graph, emulator: Client
         ClientSecretCredential(emulator.tenant_id, application["appId"], secret["secretText"]).get_token(SCOPE)
 
 
-def test_only_users_have_a_me(ask: Graph) -> None:
+def test_only_users_have_a_me(ask: Graph, emulator: Client) -> None:
     for path in ("/me", "/me/ownedObjects"):
         assert "delegated authentication flow" in ask("GET", path, status=400)["error"]["message"]
+    user = emulator.environment("operator")
+    names = {"client_id": "AZURE_CLIENT_ID", "username": "AZURE_USERNAME", "password": "AZURE_PASSWORD"}
+    form = {"grant_type": "password", "scope": SCOPE, **{name: user[variable] for name, variable in names.items()}}
+    answer = emulator.request("POST", f"https://login.microsoftonline.com/{emulator.tenant_id}/oauth2/v2.0/token", data=form)
+    headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+    owner = {"owners@odata.bind": [f"https://graph.microsoft.com/v1.0/directoryObjects/{user['CLOUD_EMULATOR_OBJECT_ID']}"]}
+    made = ask("POST", "/applications", {"displayName": "mine", **owner}, status=201)
+    owned = emulator.request("GET", "https://graph.microsoft.com/v1.0/me/ownedObjects", headers=headers).json()["value"]
+    assert [(value["id"], value["@odata.type"]) for value in owned] == [(made["id"], "#microsoft.graph.application")]
 
 
 def test_upsert_by_unique_name(ask: Graph) -> None:
