@@ -202,6 +202,10 @@ def test_commands_of_the_image_have_stand_ins(monkeypatch: pytest.MonkeyPatch) -
     script = f"{commands.IMAGE_PYTHON} /root/run_goose.py && {commands.IMAGE_PYTHON} -m services.ui_backend_service.ui_server"
     expected = f"{python} -m {commands.STAND_IN}.run_goose && {python} -m {commands.STAND_IN}.ui_server"
     assert commands.command(image, ["sh", "-c", script]) == ["sh", "-c", expected]
+    # A mount may hide the folder in which our own programs lie.
+    mounts = {"/" + python.split("/")[1]: "/volumes/m", "/data": "/volumes/data"}
+    assert commands.command(image, [commands.IMAGE_PYTHON, "/data/x"], mounts) == [python, "/volumes/data/x"]
+    assert commands.command(image, ["sh", "-c", f"{commands.IMAGE_PYTHON} /data/x"], mounts) == ["sh", "-c", f"{python} /volumes/data/x"]
     assert commands.command({"image": "x/metaflow_ui:v1"}, ["nginx"]) == [python, "-m", f"{commands.STAND_IN}.ui_static"]
 
 

@@ -10,6 +10,7 @@ import typing as t
 
 from ..kubernetes_api import Object
 from ..stages import RUN_IMAGES
+from .files import localise
 
 SOURCE = "METAFLOW_SERVICE_SRC"  # a checkout of the real metadata service, to be run instead of the stand-in
 PYTHON = "METAFLOW_SERVICE_PYTHON"  # the Python that has its requirements; else the checkout's own .venv, else the emulator's
@@ -29,14 +30,17 @@ def is_ui(image: str) -> bool:
     return "metaflow_ui" in image
 
 
-def command(container: Object, words: t.Sequence[str]) -> list[str]:
-    """The words to run on this machine for a container's command and arguments (`words`, expanded; empty = what the image says)."""
+def command(container: Object, words: t.Sequence[str], paths: t.Mapping[str, str] | None = None) -> list[str]:
+    """The words to run on this machine for a container's command and arguments (`words`, expanded; empty = what the image says).
+
+    Where a word names a path in the container that is mounted, `paths` says where that is here; our own programs may lie below such a path.
+    """
     if is_ui(container["image"]):
         return [sys.executable, "-m", f"{STAND_IN}.ui_static"]
     words = list(words) or [IMAGE_PYTHON, "-m", "services.metadata_service.server"]
     local: list[str] = []
     for word in words:
-        local += ["-m", f"{STAND_IN}.run_goose"] if word == IMAGE_MIGRATIONS else [_translated(word)]
+        local += ["-m", f"{STAND_IN}.run_goose"] if word == IMAGE_MIGRATIONS else [_translated(word, paths or {})]
     return local
 
 
@@ -52,11 +56,12 @@ def environment() -> dict[str, str]:
     return found
 
 
-def _translated(word: str) -> str:
+def _translated(word: str, paths: t.Mapping[str, str]) -> str:
     """Also inside of a shell's command line."""
     replacements = {IMAGE_PYTHON: _python(), IMAGE_MIGRATIONS: f"-m {STAND_IN}.run_goose", **({} if os.environ.get(SOURCE) else MODULES)}
     pattern = "|".join(re.escape(text) for text in replacements)
-    return re.sub(rf"(?<![\w./-])({pattern})(?![\w./-])", lambda found: replacements[found[1]], word)
+    parts = re.split(rf"(?<![\w./-])({pattern})(?![\w./-])", word)  # what stands between the programs, and, in every other place, the programs
+    return "".join(replacements[part] if place % 2 else localise(part, paths) for place, part in enumerate(parts))
 
 
 def _python() -> str:

@@ -174,7 +174,7 @@ class Container:
         local = {name: localise(value, self.paths) for name, value in resolved.items()}
         forced = self.pod.machine.forced_environment(self.spec, self.pod.ip, [*resolved.values(), *words])
         self._environment = {**commands.environment(), **self.pod.machine.environment(self.pod.ip), **self.pod.own_environment(), **local, **forced}
-        return [localise(word, self.paths) for word in commands.command(self.spec, words)]
+        return commands.command(self.spec, words, self.paths)
 
     async def _no_image(self, image: str) -> None:
         message = f'failed to pull and unpack image "{image}": failed to resolve reference "{image}": {image}: not found'
@@ -263,7 +263,7 @@ class Container:
             await asyncio.sleep(min(period, EAGER) if kind != "Liveness" and judge.result is not True else period)
 
     async def _execute(self, words: list[str], timeout: float) -> tuple[int, str]:
-        command = [localise(word, self.paths) for word in commands.command(self.spec, words)]
+        command = commands.command(self.spec, words, self.paths)
         pipe, both = asyncio.subprocess.PIPE, asyncio.subprocess.STDOUT
         try:
             process = await asyncio.create_subprocess_exec(*command, env=self._environment, cwd=self._working_folder(), stdout=pipe, stderr=both)
