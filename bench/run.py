@@ -103,7 +103,7 @@ def seconds_a_task(environment: dict[str, str]) -> tuple[float, float]:
     for name, module in {"ping": "ansible.builtin.ping", "module": "metaflow.infra.azure_provider"}.items():
         arguments = {} if name == "ping" else {"namespaces": ["Microsoft.Network"]}
         with tempfile.NamedTemporaryFile("w", suffix=".yml", dir=ROOT) as book:
-            loop = "{{ range(count | int) }}"
+            loop = "{{ range(count | int) | list }}"
             book.write(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": [{"name": "Measure", module: arguments, "loop": loop}]}]))
             book.flush()
             taken = {}
