@@ -190,8 +190,6 @@ def test_read_only_properties_of_a_request_are_ignored(arm: Arm, group: str):
 def test_a_provider_must_be_registered_first(arm: Arm, group: str):
     namespace = "Microsoft.ContainerService"
     shown = arm.call("GET", f"{arm.scope}/providers/{namespace}")
-    if shown.status_code == 404:
-        pytest.skip("no such provider yet")
     if shown.json()["registrationState"] == "Registered":
         assert arm.call("POST", f"{arm.scope}/providers/{namespace}/unregister").json()["registrationState"] == "Unregistering"
     path = f"{group}/providers/{namespace}/managedClusters/c"
